@@ -1,0 +1,186 @@
+//! A merchant's account at a provider, and how it is doing.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{OfflineReason, Provider, UserId};
+
+/// After this long without a conclusive answer a connection is no longer called working: three
+/// sweeps at the usual quarter of an hour.
+pub const STALE_AFTER: SignedDuration = SignedDuration::from_mins(45);
+
+/// A stored connection, without its token.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Connection {
+    /// Whose it is.
+    pub user: UserId,
+    /// Where to.
+    pub provider: Provider,
+    /// The account at the provider.
+    pub account: Account,
+    /// The last conclusive verdict on the token.
+    pub is_online: bool,
+    /// Why the connection is offline, where the verdict said.
+    pub offline_reason: Option<OfflineReason>,
+    /// When the account was last (re)connected.
+    pub connected_at: Option<Timestamp>,
+    /// When the provider last answered conclusively.
+    pub last_checked_at: Option<Timestamp>,
+    /// When the token lapses by itself; `None` for one that does not.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// An account at a provider, as its profile names it. Names are hostile input: escape them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Account {
+    /// The provider's number for it.
+    pub id: String,
+    /// Given name; may be empty.
+    pub first_name: String,
+    /// Family name; may be empty.
+    pub last_name: String,
+}
+
+impl Account {
+    /// The longest part of a name kept, in characters. VK allows far less.
+    const MAX_NAME: usize = 100;
+
+    /// An account with its names cut to a length a page can carry and cleaned of control characters.
+    pub fn new(id: impl Into<String>, first_name: &str, last_name: &str) -> Self {
+        Self { id: id.into(), first_name: Self::clean(first_name), last_name: Self::clean(last_name) }
+    }
+
+    /// Both names, or the number where the provider gave none.
+    pub fn display_name(&self) -> String {
+        let name = format!("{} {}", self.first_name, self.last_name);
+        match name.trim() {
+            "" => format!("id{}", self.id),
+            name => name.to_owned(),
+        }
+    }
+
+    fn clean(name: &str) -> String {
+        name.chars().filter(|c| !c.is_control()).take(Self::MAX_NAME).collect()
+    }
+}
+
+/// What a person is shown of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Health {
+    /// Green: the provider confirmed the token lately.
+    Working,
+    /// Amber: nothing says it is broken, but it could not be checked lately.
+    Unverified,
+    /// Red: it needs the person.
+    Broken(OfflineReason),
+}
+
+impl Connection {
+    /// A row that cannot be read: shown as broken, so that reconnecting, which overwrites it,
+    /// is the way out.
+    pub fn unreadable(user: UserId, provider: Provider) -> Self {
+        Self {
+            user,
+            provider,
+            account: Account::default(),
+            is_online: false,
+            offline_reason: Some(OfflineReason::Unreadable),
+            connected_at: None,
+            last_checked_at: None,
+            expires_at: None,
+        }
+    }
+
+    /// How the connection is doing at `now`.
+    pub fn health(&self, now: Timestamp) -> Health {
+        if !self.is_online {
+            return Health::Broken(self.offline_reason.unwrap_or(OfflineReason::TokenRejected));
+        }
+        if self.expires_at.is_some_and(|expiry| expiry <= now) {
+            return Health::Broken(OfflineReason::TokenExpired);
+        }
+        match self.last_checked_at {
+            Some(checked) if now.duration_since(checked) < STALE_AFTER => Health::Working,
+            _ => Health::Unverified,
+        }
+    }
+}
+
+/// Changes with every (re)connection, so that a verdict on an old token never touches a new one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Generation(String);
+
+impl Generation {
+    /// A generation of fresh random bytes.
+    pub fn new(random: [u8; 16]) -> Self {
+        Self(format!("{:032x}", u128::from_be_bytes(random)))
+    }
+
+    /// Takes a generation back from the store.
+    pub fn from_stored(value: &str) -> Self {
+        Self(value.to_owned())
+    }
+
+    /// 32 hexadecimal digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes)
+    }
+
+    fn connected() -> Connection {
+        Connection {
+            user: UserId::parse("u").unwrap(),
+            provider: Provider::Vk,
+            account: Account::new("1", "Анна", "Смирнова"),
+            is_online: true,
+            offline_reason: None,
+            connected_at: Some(at(0)),
+            last_checked_at: Some(at(0)),
+            expires_at: None,
+        }
+    }
+
+    #[test]
+    fn a_lately_confirmed_connection_works() {
+        assert_eq!(connected().health(at(44)), Health::Working);
+    }
+
+    #[test]
+    fn three_missed_sweeps_make_it_amber_and_not_red() {
+        assert_eq!(connected().health(at(45)), Health::Unverified);
+    }
+
+    #[test]
+    fn an_expired_token_is_broken_before_any_sweep_says_so() {
+        let connection = Connection { expires_at: Some(at(10)), ..connected() };
+        assert_eq!(connection.health(at(9)), Health::Working);
+        assert_eq!(connection.health(at(10)), Health::Broken(OfflineReason::TokenExpired));
+    }
+
+    #[test]
+    fn an_offline_connection_says_why() {
+        let reason = OfflineReason::AccountUnavailable;
+        let connection = Connection { is_online: false, offline_reason: Some(reason), ..connected() };
+        assert_eq!(connection.health(at(1)), Health::Broken(reason));
+    }
+
+    #[test]
+    fn an_account_without_names_is_called_by_its_number() {
+        assert_eq!(Account::new("42", "", " ").display_name(), "id42");
+        assert_eq!(Account::new("42", "Анна", "").display_name(), "Анна");
+    }
+
+    #[test]
+    fn hostile_names_are_cut_and_cleaned() {
+        let account = Account::new("1", &"я".repeat(500), "a\u{0}\n\u{7f}b");
+        assert_eq!(account.first_name.chars().count(), 100);
+        assert_eq!(account.last_name, "ab");
+    }
+}

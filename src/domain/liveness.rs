@@ -1,0 +1,96 @@
+//! What a provider's answer says about a stored token.
+
+/// The verdict on one token. Only the first two change a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Liveness {
+    /// The token works and belongs to the stored account.
+    Alive,
+    /// The token will not work again until the person acts.
+    Dead(OfflineReason),
+    /// The answer proves nothing: the connection keeps its state.
+    Unknown(Unknown),
+}
+
+/// Why a connection is offline; decides what the person is told to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OfflineReason {
+    /// The token was revoked or has lapsed at the provider.
+    TokenRejected,
+    /// The token's own time has run out.
+    TokenExpired,
+    /// The account is banned, deleted or deactivated.
+    AccountUnavailable,
+    /// The provider wants the person to confirm something on its own pages.
+    ActionRequired,
+    /// The token works but no longer has the rights the product needs.
+    PermissionMissing,
+    /// The token is of a kind that cannot do the work (a group's or a service's).
+    WrongTokenKind,
+    /// The stored token cannot be read back: its seal does not fit its row.
+    Unreadable,
+}
+
+impl OfflineReason {
+    const ALL: [Self; 7] = [
+        Self::TokenRejected,
+        Self::TokenExpired,
+        Self::AccountUnavailable,
+        Self::ActionRequired,
+        Self::PermissionMissing,
+        Self::WrongTokenKind,
+        Self::Unreadable,
+    ];
+
+    /// The name in the table, in templates and in logs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::TokenRejected => "token_rejected",
+            Self::TokenExpired => "token_expired",
+            Self::AccountUnavailable => "account_unavailable",
+            Self::ActionRequired => "action_required",
+            Self::PermissionMissing => "permission_missing",
+            Self::WrongTokenKind => "wrong_token_kind",
+            Self::Unreadable => "unreadable",
+        }
+    }
+
+    /// The reason of a table's value, `None` for one this build does not know.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.code() == code)
+    }
+}
+
+/// Why an answer proves nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unknown {
+    /// Overload, time-out, network: worth another try now.
+    Transient,
+    /// A captcha, an anti-bot page or a code nobody documented: worth another try next time.
+    Inconclusive,
+    /// The provider refuses our application or our request: an operator must act.
+    OurFault,
+}
+
+impl Unknown {
+    /// The name in the table and in logs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Transient => "transient",
+            Self::Inconclusive => "inconclusive",
+            Self::OurFault => "our_fault",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_offline_reason_survives_the_table() {
+        for reason in OfflineReason::ALL {
+            assert_eq!(OfflineReason::from_code(reason.code()), Some(reason));
+        }
+        assert_eq!(OfflineReason::from_code("of a later build"), None);
+    }
+}

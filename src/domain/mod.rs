@@ -1,0 +1,23 @@
+//! What the product knows, without I/O: connections and what their health means, attempts to
+//! connect, sessions, and the closed list of things that can go wrong.
+//!
+//! Nothing here reads a clock, a random number, a table or a network: all of that is passed in.
+
+mod attempt;
+mod connection;
+mod error_code;
+mod liveness;
+mod place;
+mod provider;
+pub mod secret;
+mod session;
+mod user;
+
+pub use attempt::{ATTEMPT_LIFETIME, AttemptId, MAX_PENDING_ATTEMPTS, State};
+pub use connection::{Account, Connection, Generation, Health, STALE_AFTER};
+pub use error_code::ErrorCode;
+pub use liveness::{Liveness, OfflineReason, Unknown};
+pub use place::Place;
+pub use provider::Provider;
+pub use session::{CsrfToken, Session, SessionCredential, SessionId, SessionLimits};
+pub use user::UserId;

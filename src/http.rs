@@ -1,0 +1,122 @@
+//! Calls to hosts outside AWS: bounded in time and size, never redirected, and with errors that
+//! say what happened without saying where.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use reqwest::{RequestBuilder, StatusCode, redirect, tls};
+
+/// The largest answer read, in bytes. VK's and OpenID providers' are a few kilobytes.
+pub const MAX_ANSWER: usize = 64 * 1024;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An HTTP client for one purpose.
+#[derive(Clone)]
+pub struct HttpClient {
+    client: reqwest::Client,
+}
+
+/// A complete answer.
+pub struct HttpAnswer {
+    /// The status line's code.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// At most [`MAX_ANSWER`] bytes.
+    pub body: Vec<u8>,
+}
+
+/// Why there is no answer. Deliberately not a wrapped [`reqwest::Error`]: that one prints its URL,
+/// and URLs here may carry secrets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum HttpError {
+    /// No complete answer within five seconds, or no connection within two.
+    #[error("timed out")]
+    Timeout,
+    /// The peer's certificate or protocol is not acceptable.
+    #[error("TLS failed")]
+    Tls,
+    /// The answer is larger than [`MAX_ANSWER`].
+    #[error("answer too large")]
+    TooLarge,
+    /// The name did not resolve, the connection was refused or reset, or it was no HTTP.
+    #[error("network failed")]
+    Network,
+}
+
+impl HttpClient {
+    /// A client that trusts the system's roots and, where given, the certificates of a PEM text.
+    ///
+    /// # Errors
+    /// When the PEM text holds no certificate.
+    pub fn new(extra_ca: Option<&str>) -> Result<Self, BadCertificate> {
+        let mut builder = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TOTAL_TIMEOUT)
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .tls_version_min(tls::Version::TLS_1_2);
+        if let Some(pem) = extra_ca {
+            let roots = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(|_| BadCertificate)?;
+            if roots.is_empty() {
+                return Err(BadCertificate);
+            }
+            builder = builder.tls_certs_merge(roots);
+        }
+        Ok(Self { client: builder.build().map_err(|_| BadCertificate)? })
+    }
+
+    /// The client to build a request with.
+    pub fn requests(&self) -> &reqwest::Client {
+        &self.client
+    }
+
+    /// Sends a request and reads the whole answer, within the bounds.
+    #[expect(clippy::disallowed_methods, reason = "this is the bounded send everything else uses")]
+    pub async fn send(&self, request: RequestBuilder) -> Result<HttpAnswer, HttpError> {
+        let mut response = request.send().await.map_err(|error| kind_of(&error))?;
+        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| kind_of(&error))? {
+            if body.len() + chunk.len() > MAX_ANSWER {
+                return Err(HttpError::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(HttpAnswer { status, headers, body })
+    }
+}
+
+/// The PEM text is no list of certificates.
+#[derive(Debug, thiserror::Error)]
+#[error("no certificate in the PEM text")]
+pub struct BadCertificate;
+
+fn kind_of(error: &reqwest::Error) -> HttpError {
+    if error.is_timeout() {
+        HttpError::Timeout
+    } else if is_tls(error) {
+        HttpError::Tls
+    } else {
+        HttpError::Network
+    }
+}
+
+/// Looks for a TLS error in the chain of causes; an I/O error keeps it inside rather than beneath.
+fn is_tls(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.is::<rustls::Error>() {
+            return true;
+        }
+        cause = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    false
+}

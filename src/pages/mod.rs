@@ -1,0 +1,70 @@
+//! Pages: a type each, rendered into its template.
+//!
+//! Templates are embedded and parsed once. An undefined variable is an error, and every file in
+//! `templates/` is rendered by a test with every sample of its page.
+
+pub mod assets;
+mod chrome;
+mod dashboard;
+mod problem;
+mod provider;
+mod signed_out;
+mod texts;
+mod time;
+
+pub use chrome::Person;
+pub use dashboard::{Dashboard, Entry};
+pub use problem::{Problem, problem};
+pub use provider::ProviderPage;
+pub use signed_out::SignedOut;
+pub use time::DisplayTime;
+
+use std::sync::LazyLock;
+
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior};
+use serde::Serialize;
+
+/// A page: what its template is given.
+pub trait Page: Serialize {
+    /// The template's file name.
+    const TEMPLATE: &'static str;
+}
+
+/// A template did not accept its page. A defect: the tests render every page.
+#[derive(Debug, thiserror::Error)]
+#[error("template: {0}")]
+pub struct RenderError(#[from] minijinja::Error);
+
+/// Renders a page, escaping every value.
+pub fn render<P: Page>(page: &P) -> Result<String, RenderError> {
+    Ok(ENVIRONMENT.get_template(P::TEMPLATE)?.render(Serde(page))?)
+}
+
+const TEMPLATES: [(&str, &str); 10] = [
+    ("base.html", include_str!("../../templates/base.html")),
+    ("connections.html", include_str!("../../templates/connections.html")),
+    ("problem.html", include_str!("../../templates/problem.html")),
+    ("provider.html", include_str!("../../templates/provider.html")),
+    ("signed_in.html", include_str!("../../templates/signed_in.html")),
+    ("signed_out.html", include_str!("../../templates/signed_out.html")),
+    ("parts/connected.html", include_str!("../../templates/parts/connected.html")),
+    ("parts/icons/vk.svg", include_str!("../../templates/parts/icons/vk.svg")),
+    ("parts/not_connected.html", include_str!("../../templates/parts/not_connected.html")),
+    ("parts/time.html", include_str!("../../templates/parts/time.html")),
+];
+
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(environment);
+
+/// A template that does not parse is left out here and reported where it is used.
+fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.add_function("asset", |name: &str| assets::path(name));
+    for (name, source) in TEMPLATES {
+        if let Err(error) = environment.add_template(name, source) {
+            tracing::error!(template = name, %error, "template does not parse");
+        }
+    }
+    environment
+}

@@ -1,0 +1,124 @@
+//! What a function stands on: time, randomness and AWS, all passed in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+
+/// Everything outside a function that its behaviour depends on, apart from the environment.
+#[derive(Clone)]
+pub struct Platform {
+    /// Time.
+    pub clock: Clock,
+    /// Randomness.
+    pub entropy: Entropy,
+    /// Region, credentials, endpoints and time-outs of every AWS client.
+    pub aws: SdkConfig,
+}
+
+impl Platform {
+    /// The platform of a deployed function. Reads the SDK's own environment variables
+    /// (`AWS_REGION`, `AWS_ENDPOINT_URL`, …).
+    ///
+    /// The time-outs leave a function room to answer: API Gateway gives up after 30 seconds.
+    pub async fn of_lambda() -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(1))
+            .operation_attempt_timeout(Duration::from_secs(2))
+            .operation_timeout(Duration::from_secs(5))
+            .build();
+        let aws = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).load().await;
+        Self { clock: Clock::system(), entropy: Entropy::system(), aws }
+    }
+}
+
+/// A source of time.
+pub trait Time: Send + Sync {
+    /// The current instant.
+    fn now(&self) -> Timestamp;
+    /// Resolves once the duration has passed.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// A shared [`Time`].
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Time>);
+
+impl Clock {
+    /// The machine's clock.
+    pub fn system() -> Self {
+        Self::new(SystemTime)
+    }
+
+    /// A clock of one's own, for tests.
+    pub fn new(time: impl Time + 'static) -> Self {
+        Self(Arc::new(time))
+    }
+
+    /// The current instant.
+    pub fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    /// Resolves once the duration has passed.
+    pub async fn sleep(&self, duration: Duration) {
+        self.0.sleep(duration).await;
+    }
+}
+
+struct SystemTime;
+
+impl Time for SystemTime {
+    #[expect(clippy::disallowed_methods, reason = "this is the Clock everything else is given")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the Clock everything else is given")]
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+/// A shared source of random bytes.
+#[derive(Clone)]
+pub struct Entropy(Arc<dyn Fn(&mut [u8]) + Send + Sync>);
+
+impl Entropy {
+    /// The TLS stack's cryptographic generator, seeded by the operating system.
+    pub fn system() -> Self {
+        Self::new(fill_from_system)
+    }
+
+    /// A source of one's own, for tests.
+    pub fn new(fill: impl Fn(&mut [u8]) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(fill))
+    }
+
+    /// Fresh random bytes.
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        (self.0)(&mut bytes);
+        bytes
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the Entropy everything else is given")]
+#[expect(
+    clippy::expect_used,
+    reason = "AWS-LC aborts rather than run without entropy; the error is never built"
+)]
+fn fill_from_system(bytes: &mut [u8]) {
+    aws_lc_rs::rand::fill(bytes).expect("the system's random generator works");
+}
+
+/// Notes how preparing for the first request went. A dependency that is down at boot is no reason
+/// not to boot: requests will say what they miss.
+pub fn note_warm_up<E: std::fmt::Display>(outcome: Result<(), E>) {
+    if let Err(error) = outcome {
+        tracing::warn!(%error, "warm-up failed");
+    }
+}

@@ -1,0 +1,297 @@
+//! Tokens at rest: AES-256-GCM under a key derived from the key secret, bound to their row.
+//!
+//! A sealed record is `version | key id length | key id | nonce | ciphertext and tag`. Its associated
+//! data are the header, table, user, provider and generation, so that a record copied to another
+//! row, or kept from an earlier connection of the same row, does not open.
+
+use std::collections::HashMap;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::domain::secret::AccessToken;
+use crate::domain::{Generation, Provider, UserId};
+use crate::platform::Platform;
+use crate::secrets::{Secret, SecretError};
+
+const VERSION: u8 = 1;
+const KEY_LEN: usize = 32;
+const MAX_KEY_ID: usize = 16;
+/// The key secret's values are strings; shorter ones cannot hold 256 bits.
+const MIN_KEY_TEXT: usize = 32;
+
+/// The row a record is sealed for.
+#[derive(Clone, Copy)]
+pub struct RowIdentity<'a> {
+    /// The table's name.
+    pub table: &'a str,
+    /// The partition key.
+    pub user: &'a UserId,
+    /// The sort key.
+    pub provider: Provider,
+    /// The connection's generation.
+    pub generation: &'a Generation,
+}
+
+/// The keys of `TOKEN_KEYS_SECRET_ID`: one seals, all open.
+pub struct TokenKeys {
+    current: String,
+    keys: HashMap<String, LessSafeKey>,
+}
+
+/// Why a record does not open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Its key is not among the keys: the key secret is incomplete, the record may be sound.
+    #[error("sealed with a key that is not among the token keys")]
+    UnknownKey,
+    /// It was altered, moved from another row, or is no sealed record.
+    #[error("the seal does not fit the row")]
+    Broken,
+}
+
+/// The key secret or the cipher is unusable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the token keys are malformed: a JSON object with \"current\" and keys of 32 characters or more")]
+pub struct BadKeys;
+
+#[derive(Serialize, Deserialize)]
+struct Record {
+    #[serde(rename = "access_token")]
+    access_token: Zeroizing<String>,
+}
+
+impl TokenKeys {
+    /// Reads the secret's value, `{"current":"2","1":"…","2":"…"}`, and derives a key of each.
+    pub fn parse(text: &str) -> Result<Self, BadKeys> {
+        let mut object: HashMap<String, Zeroizing<String>> =
+            serde_json::from_str(text).map_err(|_| BadKeys)?;
+        let current = object.remove("current").ok_or(BadKeys)?.to_string();
+        let keys = object
+            .iter()
+            .map(|(id, text)| Ok((id.clone(), derive(id, text)?)))
+            .collect::<Result<HashMap<_, _>, BadKeys>>()?;
+        if keys.contains_key(&current) { Ok(Self { current, keys }) } else { Err(BadKeys) }
+    }
+
+    /// Seals a token for its row. The nonce must be fresh random bytes.
+    ///
+    /// # Errors
+    /// Only for inputs beyond the cipher's limits, which no token reaches.
+    pub fn seal(
+        &self,
+        token: &AccessToken,
+        row: RowIdentity<'_>,
+        nonce: [u8; NONCE_LEN],
+    ) -> Result<Vec<u8>, BadKeys> {
+        let key = self.keys.get(&self.current).ok_or(BadKeys)?;
+        let record = Record { access_token: Zeroizing::new(token.secret().to_owned()) };
+        let mut text = serde_json::to_vec(&record).map_err(|_| BadKeys)?;
+        let mut sealed = header(&self.current)?;
+        let aad = Aad::from(associated_data(&sealed, row));
+        let encrypted = key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut text);
+        if encrypted.is_err() {
+            text.zeroize();
+            return Err(BadKeys);
+        }
+        sealed.extend_from_slice(&nonce);
+        sealed.append(&mut text);
+        Ok(sealed)
+    }
+
+    /// Opens a record of its row.
+    pub fn open(&self, sealed: &[u8], row: RowIdentity<'_>) -> Result<AccessToken, OpenError> {
+        let (id, header, rest) = split_header(sealed).ok_or(OpenError::Broken)?;
+        let key = self.keys.get(id).ok_or(OpenError::UnknownKey)?;
+        let (nonce, text) = rest.split_first_chunk::<NONCE_LEN>().ok_or(OpenError::Broken)?;
+        let mut text = Zeroizing::new(text.to_vec());
+        let aad = Aad::from(associated_data(header, row));
+        let opened = key
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), aad, &mut text)
+            .map_err(|_| OpenError::Broken)?;
+        let record: Record = serde_json::from_slice(opened).map_err(|_| OpenError::Broken)?;
+        Ok(AccessToken::new(record.access_token.as_str()))
+    }
+}
+
+/// The token keys as Secrets Manager holds them.
+pub struct TokenKeySource(Secret);
+
+impl TokenKeySource {
+    /// The keys of a secret; nothing is read yet.
+    pub fn new(platform: &Platform, secret_id: String) -> Self {
+        Self(Secret::new(platform, secret_id))
+    }
+
+    /// The keys, at most five minutes old.
+    pub async fn keys(&self) -> Result<TokenKeys, SecretError> {
+        TokenKeys::parse(&self.0.value().await?).map_err(|error| self.0.error(error.to_string()))
+    }
+
+    /// The keys as they are now, for when a record names one that was not among them.
+    pub async fn reread(&self) -> Result<TokenKeys, SecretError> {
+        TokenKeys::parse(&self.0.reread().await?).map_err(|error| self.0.error(error.to_string()))
+    }
+}
+
+/// HKDF (RFC 5869) with SHA-256: the secret's text is entropy, not yet a key.
+fn derive(id: &str, text: &str) -> Result<LessSafeKey, BadKeys> {
+    struct Length;
+    impl KeyType for Length {
+        fn len(&self) -> usize {
+            KEY_LEN
+        }
+    }
+    let id_ok = (1..=MAX_KEY_ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric());
+    if !id_ok || text.len() < MIN_KEY_TEXT {
+        return Err(BadKeys);
+    }
+    let mut key = Zeroizing::new([0; KEY_LEN]);
+    Salt::new(HKDF_SHA256, b"evosync connections")
+        .extract(text.as_bytes())
+        .expand(&[b"token sealing key v1", id.as_bytes()], Length)
+        .and_then(|material| material.fill(key.as_mut()))
+        .map_err(|_| BadKeys)?;
+    UnboundKey::new(&AES_256_GCM, key.as_ref()).map(LessSafeKey::new).map_err(|_| BadKeys)
+}
+
+fn header(key_id: &str) -> Result<Vec<u8>, BadKeys> {
+    let mut header = vec![VERSION, u8::try_from(key_id.len()).map_err(|_| BadKeys)?];
+    header.extend_from_slice(key_id.as_bytes());
+    Ok(header)
+}
+
+fn split_header(sealed: &[u8]) -> Option<(&str, &[u8], &[u8])> {
+    let [version, id_len, rest @ ..] = sealed else {
+        return None;
+    };
+    let id_len = usize::from(*id_len);
+    if *version != VERSION || rest.len() < id_len {
+        return None;
+    }
+    let (header, body) = sealed.split_at(2 + id_len);
+    Some((std::str::from_utf8(&header[2..]).ok()?, header, body))
+}
+
+/// Every part is preceded by its length, so that no two rows share associated data.
+fn associated_data(header: &[u8], row: RowIdentity<'_>) -> Vec<u8> {
+    let parts: [&[u8]; 5] = [
+        header,
+        row.table.as_bytes(),
+        row.user.as_str().as_bytes(),
+        row.provider.key().as_bytes(),
+        row.generation.as_str().as_bytes(),
+    ];
+    parts.iter().flat_map(|part| [&(part.len() as u64).to_be_bytes()[..], part].concat()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: &str = r#"{"current":"1","1":"an old key of more than thirty-two characters"}"#;
+    const ROTATED: &str = r#"{"current":"2","1":"an old key of more than thirty-two characters",
+                              "2":"a new key of more than thirty-two characters"}"#;
+
+    struct Row {
+        user: UserId,
+        generation: Generation,
+    }
+
+    impl Row {
+        fn new(user: &str, generation: u8) -> Self {
+            Self { user: UserId::parse(user).unwrap(), generation: Generation::new([generation; 16]) }
+        }
+
+        fn identity(&self) -> RowIdentity<'_> {
+            self.of_table("connections")
+        }
+
+        fn of_table<'a>(&'a self, table: &'a str) -> RowIdentity<'a> {
+            RowIdentity { table, user: &self.user, provider: Provider::Vk, generation: &self.generation }
+        }
+    }
+
+    fn seal(keys: &str, row: &Row) -> Vec<u8> {
+        let token = AccessToken::new("vk1.a.canary");
+        TokenKeys::parse(keys).unwrap().seal(&token, row.identity(), [9; NONCE_LEN]).unwrap()
+    }
+
+    #[test]
+    fn a_sealed_token_opens_in_its_row() {
+        let row = Row::new("anna", 1);
+        let opened = TokenKeys::parse(OLD).unwrap().open(&seal(OLD, &row), row.identity()).unwrap();
+        assert_eq!(opened.secret(), "vk1.a.canary");
+    }
+
+    #[test]
+    fn the_token_is_not_readable_in_the_record() {
+        let sealed = seal(OLD, &Row::new("anna", 1));
+        assert!(!String::from_utf8_lossy(&sealed).contains("canary"));
+    }
+
+    #[test]
+    fn a_record_does_not_open_anywhere_else() {
+        let keys = TokenKeys::parse(OLD).unwrap();
+        let row = Row::new("anna", 1);
+        let sealed = seal(OLD, &row);
+        let foreign = [Row::new("boris", 1), Row::new("anna", 2)];
+        for other in &foreign {
+            assert_eq!(keys.open(&sealed, other.identity()).unwrap_err(), OpenError::Broken);
+        }
+        assert_eq!(keys.open(&sealed, row.of_table("other")).unwrap_err(), OpenError::Broken);
+    }
+
+    #[test]
+    fn every_flipped_bit_breaks_the_seal() {
+        let keys = TokenKeys::parse(OLD).unwrap();
+        let row = Row::new("anna", 1);
+        let sealed = seal(OLD, &row);
+        for bit in 0..sealed.len() * 8 {
+            let mut altered = sealed.clone();
+            altered[bit / 8] ^= 1 << (bit % 8);
+            assert!(keys.open(&altered, row.identity()).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn truncated_records_are_refused() {
+        let keys = TokenKeys::parse(OLD).unwrap();
+        let row = Row::new("anna", 1);
+        let sealed = seal(OLD, &row);
+        for length in 0..sealed.len() {
+            assert!(keys.open(&sealed[..length], row.identity()).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn after_rotation_old_records_open_and_new_ones_name_the_new_key() {
+        let row = Row::new("anna", 1);
+        let rotated = TokenKeys::parse(ROTATED).unwrap();
+        assert!(rotated.open(&seal(OLD, &row), row.identity()).is_ok());
+        let resealed = seal(ROTATED, &row);
+        assert_eq!(resealed[..3], [VERSION, 1, b'2']);
+        assert_eq!(
+            TokenKeys::parse(OLD).unwrap().open(&resealed, row.identity()).unwrap_err(),
+            OpenError::UnknownKey
+        );
+    }
+
+    #[test]
+    fn malformed_key_secrets_are_refused() {
+        let malformed = [
+            "",
+            "{}",
+            r#"{"current":"1"}"#,
+            r#"{"current":"1","1":"short"}"#,
+            r#"{"current":"2","1":"an old key of more than thirty-two characters"}"#,
+            r#"{"1":"an old key of more than thirty-two characters"}"#,
+            r#"{"current":"a b","a b":"an old key of more than thirty-two characters"}"#,
+        ];
+        for text in malformed {
+            assert!(TokenKeys::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Secrets from Secrets Manager, cached for five minutes and never longer, so that rotating one
+//! needs no deployment.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::error::ProvideErrorMetadata as _;
+use jiff::{SignedDuration, Timestamp};
+use zeroize::Zeroizing;
+
+use crate::domain::secret::ClientSecret;
+use crate::platform::{Clock, Platform};
+
+/// The longest time a value is used without asking again.
+pub const CACHE_FOR: SignedDuration = SignedDuration::from_mins(5);
+
+/// One secret.
+pub struct Secret {
+    client: Client,
+    id: String,
+    clock: Clock,
+    cached: Mutex<Option<Cached>>,
+}
+
+#[derive(Clone)]
+struct Cached {
+    value: Zeroizing<String>,
+    read_at: Timestamp,
+}
+
+/// The secret could not be read. Names the secret and the cause, never the value.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("secret {id}: {cause}")]
+pub struct SecretError {
+    id: String,
+    cause: String,
+}
+
+impl Secret {
+    /// The secret of a name or ARN; nothing is read yet.
+    pub fn new(platform: &Platform, id: impl Into<String>) -> Self {
+        Self {
+            client: Client::new(&platform.aws),
+            id: id.into(),
+            clock: platform.clock.clone(),
+            cached: Mutex::default(),
+        }
+    }
+
+    /// The value, at most five minutes old.
+    pub async fn value(&self) -> Result<Zeroizing<String>, SecretError> {
+        let cached = self.cached.lock().map_err(|_| self.error("lock poisoned"))?.clone();
+        match cached {
+            Some(cached) if self.clock.now().duration_since(cached.read_at) < CACHE_FOR => Ok(cached.value),
+            _ => self.reread().await,
+        }
+    }
+
+    /// The value as it is now, for when the cached one has just been refused.
+    pub async fn reread(&self) -> Result<Zeroizing<String>, SecretError> {
+        let read_at = self.clock.now();
+        let answer = self.client.get_secret_value().secret_id(&self.id).send().await;
+        let answer = answer.map_err(|error| self.error(error.code().unwrap_or("no answer")))?;
+        let value = answer.secret_string.ok_or_else(|| self.error("no text value"))?;
+        let value = Zeroizing::new(value);
+        *self.cached.lock().map_err(|_| self.error("lock poisoned"))? =
+            Some(Cached { value: value.clone(), read_at });
+        Ok(value)
+    }
+
+    /// An error about this secret.
+    pub fn error(&self, cause: impl Into<String>) -> SecretError {
+        SecretError { id: self.id.clone(), cause: cause.into() }
+    }
+}
+
+/// A secret whose value is the client secret itself, or a JSON object that has it under a key.
+pub struct ClientSecretSource {
+    secret: Secret,
+    key: &'static str,
+}
+
+impl ClientSecretSource {
+    /// Reads `secret`, taking `key` where the value is a JSON object.
+    pub fn new(secret: Secret, key: &'static str) -> Self {
+        Self { secret, key }
+    }
+
+    /// The client secret, at most five minutes old.
+    pub async fn value(&self) -> Result<ClientSecret, SecretError> {
+        let text = self.secret.value().await?;
+        self.parse(&text)
+    }
+
+    /// The client secret as it is now.
+    pub async fn reread(&self) -> Result<ClientSecret, SecretError> {
+        let text = self.secret.reread().await?;
+        self.parse(&text)
+    }
+
+    fn parse(&self, text: &str) -> Result<ClientSecret, SecretError> {
+        if !text.trim_start().starts_with('{') {
+            return Ok(ClientSecret::new(text.trim()));
+        }
+        let mut object: HashMap<String, Zeroizing<String>> =
+            serde_json::from_str(text).map_err(|_| self.secret.error("not an object of strings"))?;
+        let value = object.remove(self.key).ok_or_else(|| self.secret.error(format!("no {}", self.key)))?;
+        Ok(ClientSecret::new(value.as_str()))
+    }
+}

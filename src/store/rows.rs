@@ -1,0 +1,155 @@
+//! Rows: the names of their attributes, and the way from and to the domain's types.
+//!
+//! Names are the table's contract. Where one is used in an expression it is spelled there too, since
+//! DynamoDB's expressions are text.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+
+use crate::domain::{
+    Account, AttemptId, Connection, Generation, OfflineReason, Provider, Session, SessionCredential,
+    SessionId, SessionLimits, UserId,
+};
+
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// What the sweep and the pages read of a connection, beside the token.
+pub(super) const CONNECTION_PROJECTION: &str = "user_id, provider, vk_user_id, first_name, last_name, \
+     is_online, offline_reason, connected_at, last_checked_at, token_expires_at, generation";
+
+pub(super) fn s(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+pub(super) fn n(value: i64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+pub(super) fn b(value: Vec<u8>) -> AttributeValue {
+    AttributeValue::B(Blob::new(value))
+}
+
+/// Epoch seconds: how `SESSIONS_TABLE` keeps time, as its TTL must.
+pub(super) fn seconds(time: Timestamp) -> AttributeValue {
+    n(time.as_second())
+}
+
+/// RFC 3339 in UTC, whole seconds: how `CONNECTIONS_TABLE` keeps time.
+pub(super) fn rfc3339(time: Timestamp) -> AttributeValue {
+    s(time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+pub(super) fn connection_key(user: &UserId, provider: Provider) -> Item {
+    HashMap::from([("user_id".to_owned(), s(user.as_str())), ("provider".to_owned(), s(provider.key()))])
+}
+
+pub(super) fn session_key(session: &SessionId) -> Item {
+    id_key(format!("session:{}", session.as_str()))
+}
+
+pub(super) fn attempt_key(attempt: &AttemptId) -> Item {
+    id_key(format!("attempt:{}", attempt.as_str()))
+}
+
+pub(super) fn id_key(id: String) -> Item {
+    HashMap::from([("id".to_owned(), s(id))])
+}
+
+/// The condition that a session row is the credential's and within its limits, as every
+/// transaction checks it, with the values it names.
+pub(super) const SESSION_IS_LIVE: &str =
+    "user_id = :user AND created_at > :born_after AND last_seen_at > :seen_after";
+
+pub(super) fn session_is_live_values(
+    credential: &SessionCredential,
+    limits: SessionLimits,
+    now: Timestamp,
+) -> Item {
+    HashMap::from([
+        (":user".to_owned(), s(credential.user().as_str())),
+        (":born_after".to_owned(), seconds(now - limits.absolute)),
+        (":seen_after".to_owned(), seconds(now - limits.idle)),
+    ])
+}
+
+pub(super) fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+    item.get(name)?.as_s().ok().map(String::as_str)
+}
+
+pub(super) fn blob(item: &Item, name: &str) -> Option<Vec<u8>> {
+    item.get(name)?.as_b().ok().map(|blob| blob.as_ref().to_vec())
+}
+
+pub(super) fn epoch(item: &Item, name: &str) -> Option<Timestamp> {
+    Timestamp::from_second(item.get(name)?.as_n().ok()?.parse().ok()?).ok()
+}
+
+fn time(item: &Item, name: &str) -> Option<Timestamp> {
+    text(item, name)?.parse().ok()
+}
+
+pub(super) fn session(item: &Item) -> Option<Session> {
+    Some(Session {
+        user: UserId::parse(text(item, "user_id")?)?,
+        display_name: text(item, "display_name").unwrap_or_default().to_owned(),
+        created_at: epoch(item, "created_at")?,
+        last_seen_at: epoch(item, "last_seen_at")?,
+    })
+}
+
+pub(super) fn generation(item: &Item) -> Option<Generation> {
+    text(item, "generation").map(Generation::from_stored)
+}
+
+/// The connection of a row; `None` for the row of a provider this build does not know. A row with
+/// sound keys and nothing else usable is an unreadable connection.
+pub(super) fn connection(item: &Item) -> Option<Connection> {
+    let user = UserId::parse(text(item, "user_id")?)?;
+    let provider = Provider::from_key(text(item, "provider")?)?;
+    let online = item.get("is_online").and_then(|value| value.as_bool().ok());
+    let Some((id, is_online)) = text(item, "vk_user_id").zip(online) else {
+        return Some(Connection::unreadable(user, provider));
+    };
+    let name = |attribute| text(item, attribute).unwrap_or_default();
+    Some(Connection {
+        user,
+        provider,
+        account: Account::new(id, name("first_name"), name("last_name")),
+        is_online: *is_online,
+        offline_reason: text(item, "offline_reason").and_then(OfflineReason::from_code),
+        connected_at: time(item, "connected_at"),
+        last_checked_at: time(item, "last_checked_at"),
+        expires_at: time(item, "token_expires_at"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(attributes: &[(&str, AttributeValue)]) -> Item {
+        attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+    }
+
+    #[test]
+    fn times_are_whole_seconds_of_utc() {
+        let time: Timestamp = "2026-11-22T04:16:00.987654321Z".parse().unwrap();
+        assert_eq!(rfc3339(time), s("2026-11-22T04:16:00Z"));
+        assert_eq!(seconds(time), n(time.as_second()));
+    }
+
+    #[test]
+    fn a_row_of_bare_keys_is_an_unreadable_connection() {
+        let item = row(&[("user_id", s("u")), ("provider", s("vk"))]);
+        let connection = connection(&item).unwrap();
+        assert_eq!(connection.offline_reason, Some(OfflineReason::Unreadable));
+    }
+
+    #[test]
+    fn a_row_of_another_provider_is_passed_over() {
+        assert!(connection(&row(&[("user_id", s("u")), ("provider", s("of a later build"))])).is_none());
+    }
+}

@@ -1,0 +1,155 @@
+//! Signing in and out: pending sign-ins and sessions.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnValue, TransactWriteItem};
+use jiff::SignedDuration;
+
+use super::StoreError;
+use super::rows::{self, id_key, s, seconds};
+use super::transaction::{Outcome, Transactions};
+use crate::config::{ConfigError, Env};
+use crate::domain::{ATTEMPT_LIFETIME, AttemptId, Place, SessionCredential, SessionId, SessionLimits};
+use crate::platform::{Clock, Platform};
+
+/// A row outlives what it stands for by this much, so that the table's TTL never ends anything early.
+const KEEP_AFTER: SignedDuration = SignedDuration::from_hours(1);
+
+/// Writes pending sign-ins and sessions.
+pub struct SignIns {
+    client: Client,
+    transactions: Transactions,
+    clock: Clock,
+    table: String,
+    limits: SessionLimits,
+}
+
+/// What must be remembered while a person is at the issuer.
+#[derive(Clone)]
+pub struct PendingSignIn {
+    /// The digest of the browser's own secret: the sign-in is finished where it was started.
+    pub browser: String,
+    /// The nonce the ID token must repeat (OpenID Connect Core 1.0, section 3.1.2.1).
+    pub nonce: String,
+    /// The PKCE verifier (RFC 7636).
+    pub pkce_verifier: String,
+    /// Where the person was headed.
+    pub place: Place,
+}
+
+/// A session to begin.
+pub struct NewSession<'a> {
+    /// What its cookie will hold.
+    pub credential: &'a SessionCredential,
+    /// How the header greets the person.
+    pub display_name: &'a str,
+    /// The session the browser had until now, which ends.
+    pub replaces: Option<SessionId>,
+}
+
+impl SignIns {
+    /// Sign-ins in the configured table.
+    pub fn new(platform: &Platform, env: &Env) -> Result<Self, ConfigError> {
+        let client = Client::new(&platform.aws);
+        let (clock, entropy) = (platform.clock.clone(), platform.entropy.clone());
+        Ok(Self {
+            transactions: Transactions::new(client.clone(), clock.clone(), entropy),
+            client,
+            clock,
+            table: env.sessions_table()?,
+            limits: env.session_limits()?,
+        })
+    }
+
+    /// Opens the connection to the table ahead of the first request.
+    pub async fn warm_up(&self) -> Result<(), StoreError> {
+        self.transactions.warm_up(&self.table).await
+    }
+
+    /// Remembers a sign-in under the digest of its state.
+    pub async fn begin(&self, state: &AttemptId, pending: &PendingSignIn) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(sign_in_key(state)))
+            .item("browser", s(&pending.browser))
+            .item("nonce", s(&pending.nonce))
+            .item("pkce_verifier", s(&pending.pkce_verifier))
+            .item("place", s(pending.place.key()))
+            .item("created_at", seconds(now))
+            .item("expires_at", seconds(now + ATTEMPT_LIFETIME + KEEP_AFTER));
+        put.send().await.map(drop).map_err(|error| StoreError::of_sdk("begin sign-in", &error))
+    }
+
+    /// Takes a sign-in back, once, for the browser that began it and within ten minutes; `None`
+    /// where there is none such.
+    pub async fn spend(&self, state: &AttemptId, browser: &str) -> Result<Option<PendingSignIn>, StoreError> {
+        let delete = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(sign_in_key(state)))
+            .condition_expression("browser = :browser AND created_at > :born_after")
+            .expression_attribute_values(":browser", s(browser))
+            .expression_attribute_values(":born_after", seconds(self.clock.now() - ATTEMPT_LIFETIME))
+            .return_values(ReturnValue::AllOld);
+        let row = match delete.send().await {
+            Ok(answer) => answer.attributes.unwrap_or_default(),
+            Err(error) if is_refusal(&error) => return Ok(None),
+            Err(error) => return Err(StoreError::of_sdk("finish sign-in", &error)),
+        };
+        let text = |name| rows::text(&row, name).map(str::to_owned);
+        let pending = text("nonce").zip(text("pkce_verifier")).map(|(nonce, pkce_verifier)| PendingSignIn {
+            browser: browser.to_owned(),
+            nonce,
+            pkce_verifier,
+            place: Place::from_key(rows::text(&row, "place").unwrap_or_default()),
+        });
+        Ok(pending)
+    }
+
+    /// Begins a session and ends the one it replaces.
+    pub async fn sign_in(&self, session: NewSession<'_>) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(rows::session_key(&session.credential.session_id())))
+            .item("user_id", s(session.credential.user().as_str()))
+            .item("display_name", s(session.display_name))
+            .item("created_at", seconds(now))
+            .item("last_seen_at", seconds(now))
+            .item("attempts", AttributeValue::M(HashMap::new()))
+            .item("expires_at", seconds(now + self.limits.absolute + KEEP_AFTER))
+            .condition_expression("attribute_not_exists(id)");
+        let mut items = vec![TransactWriteItem::builder().put(put.build()?).build()];
+        if let Some(replaced) = session.replaces {
+            let key = rows::session_key(&replaced);
+            let delete = Delete::builder().table_name(&self.table).set_key(Some(key)).build()?;
+            items.push(TransactWriteItem::builder().delete(delete).build());
+        }
+        match self.transactions.write("sign in", items).await? {
+            Outcome::Done => Ok(()),
+            Outcome::Refused(_) => Err(StoreError::new("sign in", "a session of the same id")),
+        }
+    }
+
+    /// Ends a session; with it, the attempts bound to it can no longer be finished.
+    pub async fn sign_out(&self, session: &SessionId) -> Result<(), StoreError> {
+        let delete =
+            self.client.delete_item().table_name(&self.table).set_key(Some(rows::session_key(session)));
+        delete.send().await.map(drop).map_err(|error| StoreError::of_sdk("sign out", &error))
+    }
+}
+
+fn sign_in_key(state: &AttemptId) -> rows::Item {
+    id_key(format!("sign-in:{}", state.as_str()))
+}
+
+fn is_refusal<R>(error: &SdkError<DeleteItemError, R>) -> bool {
+    error.as_service_error().is_some_and(DeleteItemError::is_conditional_check_failed_exception)
+}

@@ -1,0 +1,180 @@
+//! VK's token endpoint: a code for a token.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::verdict::ApiError;
+use crate::config::{BaseUrl, TokenMethod, VkExchange};
+use crate::domain::secret::{AccessToken, AuthorizationCode, ClientSecret};
+use crate::domain::{Liveness, Provider, Unknown};
+use crate::http::{HttpAnswer, HttpClient, HttpError};
+use crate::platform::Platform;
+use crate::secrets::{ClientSecretSource, Secret, SecretError};
+
+/// The longest token stored, in characters; VK's are 85 to over 200.
+const MAX_TOKEN: usize = 2048;
+
+/// Exchanges codes, proving the application with its secret.
+pub struct TokenEndpoint {
+    http: HttpClient,
+    config: VkExchange,
+    redirect_uri: String,
+    secret: ClientSecretSource,
+}
+
+/// What a code was good for.
+#[derive(Debug)]
+pub struct Grant {
+    /// The token.
+    pub token: AccessToken,
+    /// The account VK says it belongs to.
+    pub account_id: Option<u64>,
+    /// When it lapses; `None` for a token that does not, which is what `offline` gives.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    /// VK refuses the application or its secret, the latest one included.
+    #[error("VK refuses the application: {0}")]
+    AppRejected(String),
+    /// VK refuses the code: expired, used, or of another redirect URI.
+    #[error("VK refuses the code: {0}")]
+    CodeRejected(String),
+    /// The answer has neither error nor token.
+    #[error("VK's answer has no token")]
+    NoToken,
+    /// VK could not be reached, or its answer is none.
+    #[error("VK is unavailable: {0}")]
+    Unavailable(&'static str),
+    /// The client secret could not be read.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+}
+
+/// The endpoint's answer, good or bad.
+#[derive(Deserialize)]
+struct TokenAnswer {
+    access_token: Option<Zeroizing<String>>,
+    user_id: Option<u64>,
+    /// 0 and negative mean that the token does not expire.
+    #[serde(default)]
+    expires_in: i64,
+    error: Option<ErrorField>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ErrorField {
+    Name(String),
+    Api(ApiError),
+}
+
+impl TokenEndpoint {
+    /// The endpoint for an application whose redirect URI is `{base}/vk/callback`.
+    pub fn new(platform: &Platform, http: HttpClient, config: VkExchange, base: &BaseUrl) -> Self {
+        let secret = Secret::new(platform, &config.client_secret_id);
+        Self {
+            http,
+            config,
+            redirect_uri: base.join(Provider::Vk.callback_path()),
+            secret: ClientSecretSource::new(secret, "VK_CLIENT_SECRET"),
+        }
+    }
+
+    /// Reads the client secret ahead of the first exchange.
+    pub async fn warm_up(&self) -> Result<(), SecretError> {
+        self.secret.value().await.map(drop)
+    }
+
+    /// Exchanges a code at `now`. When VK refuses the secret, the latest one is read and tried
+    /// once: a code survives a refused client.
+    pub async fn exchange(&self, code: &AuthorizationCode, now: Timestamp) -> Result<Grant, ExchangeError> {
+        let secret = self.secret.value().await?;
+        match self.attempt(code, &secret, now).await {
+            Err(ExchangeError::AppRejected(_)) => {
+                let latest = self.secret.reread().await?;
+                self.attempt(code, &latest, now).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn attempt(
+        &self,
+        code: &AuthorizationCode,
+        secret: &ClientSecret,
+        now: Timestamp,
+    ) -> Result<Grant, ExchangeError> {
+        let parameters = [
+            ("client_id", self.config.client_id.as_str()),
+            ("client_secret", secret.secret()),
+            ("redirect_uri", &self.redirect_uri),
+            ("code", code.secret()),
+        ];
+        let requests = self.http.requests();
+        let request = match self.config.method {
+            TokenMethod::Post => requests.post(self.config.token_url.clone()).form(&parameters),
+            TokenMethod::Get => {
+                let mut url = self.config.token_url.clone();
+                url.query_pairs_mut().extend_pairs(parameters);
+                requests.get(url)
+            }
+        };
+        let answer = self.http.send(request).await.map_err(|error| match error {
+            HttpError::Tls => ExchangeError::AppRejected("TLS failed".to_owned()),
+            HttpError::Timeout => ExchangeError::Unavailable("timed out"),
+            HttpError::TooLarge | HttpError::Network => ExchangeError::Unavailable("no answer"),
+        })?;
+        read(&answer, now)
+    }
+}
+
+/// Reads an answer. VK sends errors with status 401, so the body counts whatever the status.
+fn read(answer: &HttpAnswer, now: Timestamp) -> Result<Grant, ExchangeError> {
+    let parsed: TokenAnswer =
+        serde_json::from_slice(&answer.body).map_err(|_| ExchangeError::Unavailable("not JSON"))?;
+    if let Some(error) = parsed.error {
+        return Err(error.into());
+    }
+    if matches!(answer.status.as_u16(), 408 | 429 | 500..) {
+        return Err(ExchangeError::Unavailable("overloaded"));
+    }
+    let token = parsed.access_token.filter(|token| is_token(token)).ok_or(ExchangeError::NoToken)?;
+    let lifetime = SignedDuration::from_secs(parsed.expires_in);
+    Ok(Grant {
+        token: AccessToken::new(token.as_str()),
+        account_id: parsed.user_id,
+        expires_at: lifetime.is_positive().then(|| now.saturating_add(lifetime).unwrap_or(Timestamp::MAX)),
+    })
+}
+
+fn is_token(value: &str) -> bool {
+    (1..=MAX_TOKEN).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+impl From<ErrorField> for ExchangeError {
+    fn from(error: ErrorField) -> Self {
+        match error {
+            ErrorField::Name(name) => match name.as_str() {
+                "invalid_client" | "unauthorized_client" => Self::AppRejected(name),
+                "server_error" | "temporarily_unavailable" => Self::Unavailable("VK says so"),
+                _ => Self::CodeRejected(plain(&name)),
+            },
+            ErrorField::Api(error) => match error.liveness() {
+                Liveness::Unknown(Unknown::Transient) => Self::Unavailable("VK says so"),
+                Liveness::Unknown(Unknown::OurFault) => Self::AppRejected(error.code.to_string()),
+                _ => Self::CodeRejected(error.code.to_string()),
+            },
+        }
+    }
+}
+
+/// An error's name as a log may carry it: VK's names are short and lower-case, anything else could
+/// be an echo.
+fn plain(name: &str) -> String {
+    let ok = name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    if ok { name.to_owned() } else { "unnamed".to_owned() }
+}

@@ -1,0 +1,182 @@
+//! Answers, every one with the security headers.
+
+use cookie::Cookie;
+use lambda_http::Body;
+use lambda_http::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY,
+    SET_COOKIE, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use lambda_http::http::{Response, StatusCode};
+
+use crate::pages::{self, Page, Problem};
+
+/// Pages run no script and load nothing from elsewhere; forms post to this origin alone.
+const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
+                   base-uri 'none'; object-src 'none'; frame-ancestors 'none'";
+
+const TWO_YEARS: &str = "max-age=63072000; includeSubDomains";
+
+/// What a function answers.
+#[derive(Debug)]
+pub struct Answer {
+    status: StatusCode,
+    content: Content,
+    cookies: Vec<Cookie<'static>>,
+}
+
+#[derive(Debug)]
+enum Content {
+    Page(String),
+    Problem(Problem),
+    Redirect(String),
+    Asset { media_type: &'static str, bytes: &'static [u8] },
+}
+
+impl Answer {
+    /// A page.
+    pub fn page<P: Page>(page: &P) -> Result<Self, Failure> {
+        Ok(Self::new(StatusCode::OK, Content::Page(pages::render(page)?)))
+    }
+
+    /// A page that says what is wrong with the request, or with us.
+    pub fn problem(problem: Problem) -> Self {
+        let status = match problem {
+            Problem::BadRequest | Problem::SignInFailed => StatusCode::BAD_REQUEST,
+            Problem::Forbidden => StatusCode::FORBIDDEN,
+            Problem::NotFound => StatusCode::NOT_FOUND,
+            Problem::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Problem::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+            Problem::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, Content::Problem(problem))
+    }
+
+    /// 303 See Other: the browser comes again with GET.
+    pub fn see_other(location: impl Into<String>) -> Self {
+        Self::new(StatusCode::SEE_OTHER, Content::Redirect(location.into()))
+    }
+
+    /// A file whose name changes with its content.
+    pub fn asset(media_type: &'static str, bytes: &'static [u8]) -> Self {
+        Self::new(StatusCode::OK, Content::Asset { media_type, bytes })
+    }
+
+    /// The same answer with another status.
+    #[must_use]
+    pub fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
+    /// The same answer with a cookie.
+    #[must_use]
+    pub fn with_cookie(mut self, cookie: Cookie<'static>) -> Self {
+        self.cookies.push(cookie);
+        self
+    }
+
+    /// The status code.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    fn new(status: StatusCode, content: Content) -> Self {
+        Self { status, content, cookies: Vec::new() }
+    }
+
+    /// The response for API Gateway. Pages that report a problem show the correlation id.
+    pub(super) fn into_response(self, correlation_id: &str) -> Response<Body> {
+        let mut response = Response::new(Body::Empty);
+        *response.status_mut() = self.status;
+        let mut policy = Policy { referrer: "same-origin", cache: "no-store", media_type: Some(HTML) };
+        match self.content {
+            Content::Page(html) => *response.body_mut() = Body::Text(html),
+            Content::Problem(problem) => {
+                *response.body_mut() = Body::Text(pages::problem(problem, correlation_id));
+            }
+            Content::Redirect(location) => {
+                // On the way to and from a provider the address holds code and state.
+                policy = Policy { referrer: "no-referrer", media_type: None, ..policy };
+                match HeaderValue::try_from(location) {
+                    Ok(location) => drop(response.headers_mut().insert(LOCATION, location)),
+                    Err(_) => *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR,
+                }
+            }
+            Content::Asset { media_type, bytes } => {
+                let cache = "public, max-age=31536000, immutable";
+                policy = Policy { cache, media_type: Some(media_type), ..policy };
+                *response.body_mut() = Body::Binary(bytes.to_vec());
+            }
+        }
+        policy.apply(&mut response);
+        for cookie in self.cookies {
+            if let Ok(value) = HeaderValue::try_from(cookie.to_string()) {
+                response.headers_mut().append(SET_COOKIE, value);
+            }
+        }
+        response
+    }
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+
+struct Policy {
+    referrer: &'static str,
+    cache: &'static str,
+    media_type: Option<&'static str>,
+}
+
+impl Policy {
+    fn apply(&self, response: &mut Response<Body>) {
+        let headers = [
+            (CONTENT_SECURITY_POLICY, CSP),
+            (STRICT_TRANSPORT_SECURITY, TWO_YEARS),
+            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (X_FRAME_OPTIONS, "DENY"),
+            (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+            (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+            (REFERRER_POLICY, self.referrer),
+            (CACHE_CONTROL, self.cache),
+        ];
+        let media_type = self.media_type.map(|media_type| (CONTENT_TYPE, media_type));
+        for (name, value) in headers.into_iter().chain(media_type) {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+    }
+}
+
+/// Why a function cannot answer: what the log says, and which page the person sees.
+#[derive(Debug)]
+pub struct Failure {
+    pub(super) cause: String,
+    pub(super) problem: Problem,
+}
+
+impl Failure {
+    /// A failure of something the function depends on.
+    pub fn unavailable(cause: &impl ToString) -> Self {
+        Self { cause: cause.to_string(), problem: Problem::Unavailable }
+    }
+
+    /// A failure of the product itself.
+    pub fn internal(cause: &impl ToString) -> Self {
+        Self { cause: cause.to_string(), problem: Problem::Failed }
+    }
+}
+
+impl From<crate::store::StoreError> for Failure {
+    fn from(error: crate::store::StoreError) -> Self {
+        Self::unavailable(&error)
+    }
+}
+
+impl From<crate::secrets::SecretError> for Failure {
+    fn from(error: crate::secrets::SecretError) -> Self {
+        Self::unavailable(&error)
+    }
+}
+
+impl From<pages::RenderError> for Failure {
+    fn from(error: pages::RenderError) -> Self {
+        Self::internal(&error)
+    }
+}

@@ -1,0 +1,70 @@
+//! Reading requests.
+
+use lambda_http::http::StatusCode;
+use lambda_http::http::header::{CONTENT_TYPE, USER_AGENT};
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, Request, RequestExt as _};
+
+use super::{Answer, Malformed, Params};
+use crate::pages::Problem;
+
+/// The query string's parameters.
+pub fn params(request: &Request) -> Result<Params, Malformed> {
+    Params::parse(request.uri().query().unwrap_or_default())
+}
+
+/// The route API Gateway matched, such as `GET /vk`; empty where it does not say.
+pub fn route(request: &Request) -> &str {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.route_key.as_deref().unwrap_or_default(),
+        _ => "",
+    }
+}
+
+/// The fields of a posted form, or the page that says why there are none. The length is looked at
+/// before the text.
+pub(super) fn form(request: &Request) -> Result<Params, Answer> {
+    let body = match request.body() {
+        Body::Text(text) => text.as_bytes(),
+        Body::Binary(bytes) => bytes,
+        _ => &[],
+    };
+    if body.len() > Params::MAX_LEN {
+        return Err(Answer::problem(Problem::TooLarge));
+    }
+    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+    if !media_type.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(Answer::problem(Problem::BadRequest).with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+    }
+    let text = std::str::from_utf8(body).map_err(|_| Answer::problem(Problem::BadRequest))?;
+    Params::parse(text).map_err(|_| Answer::problem(Problem::BadRequest))
+}
+
+/// Whether the person holds a phone, as the browser says by client hint or by name.
+pub fn user_agent_is_phone(request: &Request) -> bool {
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    match header("sec-ch-ua-mobile") {
+        Some(hint) => hint == "?1",
+        None => header(USER_AGENT.as_str()).is_some_and(|agent| agent.contains("Mobi")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agent(name: &'static str, value: &str) -> bool {
+        let mut request = Request::new(Body::Empty);
+        request.headers_mut().insert(name, value.parse().unwrap());
+        user_agent_is_phone(&request)
+    }
+
+    #[test]
+    fn phones_are_told_by_hint_or_name() {
+        assert!(agent("sec-ch-ua-mobile", "?1"));
+        assert!(!agent("sec-ch-ua-mobile", "?0"));
+        assert!(agent("user-agent", "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Mobile/15E148"));
+        assert!(!agent("user-agent", "Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0"));
+    }
+}

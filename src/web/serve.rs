@@ -1,0 +1,95 @@
+//! Running a function: one request in, one answer out, whatever happens.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use lambda_http::http::Response;
+use lambda_http::request::{LambdaRequest, RequestContext};
+use lambda_http::tower::ServiceExt as _;
+use lambda_http::{Adapter, Body, Error, LambdaEvent, Request, RequestExt as _, Service, service_fn};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde::Serialize;
+use tracing::Instrument as _;
+
+use super::{Answer, Failure, route};
+use crate::pages::Problem;
+
+/// A function behind API Gateway.
+pub trait WebFunction: Send + Sync + 'static {
+    /// Answers one request.
+    fn answer(&self, request: &Request) -> impl Future<Output = Result<Answer, Failure>> + Send;
+}
+
+/// Runs a function in Lambda until the environment ends.
+pub async fn run(function: impl WebFunction) -> Result<(), Error> {
+    lambda_http::lambda_runtime::run(service(function)).await
+}
+
+/// A function as Lambda invokes it: from API Gateway's event to API Gateway's response.
+pub fn service<F: WebFunction>(
+    function: F,
+) -> impl Service<
+    LambdaEvent<LambdaRequest>,
+    Response = impl Serialize + Send + 'static,
+    Error = Infallible,
+    Future: Send,
+> + Clone
++ Send {
+    let function = Arc::new(function);
+    let handler = service_fn(move |request| {
+        let function = Arc::clone(&function);
+        async move { Ok::<_, Infallible>(respond(&*function, request).await) }
+    });
+    Adapter::from(handler).map_request(normalise)
+}
+
+/// Answers with a page even where the function fails or panics.
+async fn respond<F: WebFunction>(function: &F, request: Request) -> Response<Body> {
+    let correlation_id = correlation_id(&request);
+    let span = tracing::info_span!("request", correlation_id, route = route(&request));
+    async {
+        let outcome = AssertUnwindSafe(function.answer(&request)).catch_unwind().await;
+        let answer = match outcome {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(failure)) => {
+                tracing::error!(cause = failure.cause, "failed");
+                Answer::problem(failure.problem)
+            }
+            Err(_panic) => Answer::problem(Problem::Failed),
+        };
+        tracing::info!(status = answer.status().as_u16(), "answered");
+        answer.into_response(&correlation_id)
+    }
+    .instrument(span)
+    .await
+}
+
+/// API Gateway's request id, which its own log names too; Lambda's where it gave none.
+fn correlation_id(request: &Request) -> String {
+    let gateway = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone(),
+        _ => None,
+    };
+    let lambda = || request.lambda_context_ref().map(|context| context.request_id.clone());
+    gateway.or_else(lambda).unwrap_or_default()
+}
+
+/// What a query string may not hold as it is (RFC 3986, section 3.4).
+const NOT_IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'\\');
+
+/// Keeps `lambda_http` from panicking on what a client sent: it builds an absolute address out of
+/// the `Host` header and the path, neither of which anything here reads (the gateway has matched
+/// the route), and takes the query string as it came.
+fn normalise(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<LambdaRequest> {
+    if let LambdaRequest::ApiGatewayV2(request) = &mut event.payload {
+        request.headers.remove("host");
+        request.request_context.domain_name = None;
+        request.raw_path = Some("/".to_owned());
+        if let Some(query) = &mut request.raw_query_string {
+            *query = utf8_percent_encode(query, NOT_IN_QUERY).to_string();
+        }
+    }
+    event
+}
