@@ -1,0 +1,14 @@
+//! Boots the callback function.
+
+use callback::Function;
+use evosync_connections::config::Env;
+use evosync_connections::platform::Platform;
+use evosync_connections::{telemetry, web};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    let env = Env::of_process();
+    telemetry::init(&env);
+    let function = Function::boot(&env, &Platform::of_lambda().await).await?;
+    web::run(function).await
+}

@@ -1,0 +1,19 @@
+//! Boots the health-check function.
+
+use evosync_connections::config::Env;
+use evosync_connections::platform::Platform;
+use evosync_connections::telemetry;
+use health_check::Function;
+use lambda_runtime::{LambdaEvent, service_fn};
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let env = Env::of_process();
+    telemetry::init(&env);
+    let function = Function::boot(&env, &Platform::of_lambda().await).await?;
+    let function = &function;
+    lambda_runtime::run(service_fn(|event: LambdaEvent<serde_json::Value>| async move {
+        function.handle(&event.context).await
+    }))
+    .await
+}
