@@ -1,0 +1,176 @@
+//! AWS behind one endpoint: DynamoDB, embedded and kept in a file, and Secrets Manager.
+//!
+//! Every call is counted by its operation, and operations can be broken, so that tests can tell how
+//! often a function calls and what it does when nobody answers.
+
+mod calls;
+mod secrets_manager;
+mod tables;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Response, StatusCode};
+use axum::routing::post;
+use dynoxide::Database;
+use futures_util::future::pending;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::net::{Server, listen};
+use crate::template::TableSpec;
+pub use calls::Calls;
+use secrets_manager::SecretsManager;
+
+/// The running endpoint.
+pub struct Aws {
+    server: Server,
+    dynamodb: JoinHandle<()>,
+    database: Database,
+    front: Arc<Front>,
+}
+
+/// AWS could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum AwsError {
+    /// The database or the secrets file could not be opened.
+    #[error("local data: {0}")]
+    Data(String),
+    /// No port could be listened on.
+    #[error("listening: {0}")]
+    Listen(#[from] io::Error),
+}
+
+struct Front {
+    dynamodb_url: String,
+    http: reqwest::Client,
+    secrets: SecretsManager,
+    calls: Calls,
+}
+
+impl Aws {
+    /// Starts AWS with the template's tables, keeping its data in a folder, or in memory.
+    pub async fn start(folder: Option<&Path>, tables: &[TableSpec]) -> Result<Self, AwsError> {
+        let data = |error: &dyn std::fmt::Display| AwsError::Data(error.to_string());
+        let database = match folder.map(|folder| folder.join("dynamodb.sqlite")) {
+            Some(file) => Database::new(&file.to_string_lossy()),
+            None => Database::memory(),
+        };
+        let database = database.map_err(|error| data(&error))?;
+        tables::create(&database, tables).map_err(|error| data(&error))?;
+        let secrets = SecretsManager::open(folder.map(|folder| folder.join("secrets.json")));
+        let secrets = secrets.map_err(|error| data(&error))?;
+
+        let listener = listen(0).await?;
+        let dynamodb_url = format!("http://{}", listener.local_addr()?);
+        let dynamodb = tokio::spawn(serve_dynamodb(listener, database.clone()));
+        let http = reqwest::Client::new();
+        let front = Arc::new(Front { dynamodb_url, http, secrets, calls: Calls::default() });
+        let router = Router::new().route("/", post(dispatch)).with_state(Arc::clone(&front));
+        Ok(Self { server: Server::start(listen(0).await?, router)?, dynamodb, database, front })
+    }
+
+    /// The endpoint, for `AWS_ENDPOINT_URL`.
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// The configuration of AWS clients for this endpoint. Retries do not wait.
+    pub fn sdk_config(&self) -> SdkConfig {
+        let credentials = Credentials::new("local", "local", None, None, "local");
+        let short = std::time::Duration::from_millis(1);
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("local"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .endpoint_url(self.url())
+            .timeout_config(TimeoutConfig::builder().connect_timeout(short * 1000).build())
+            .retry_config(RetryConfig::standard().with_initial_backoff(short))
+            .build()
+    }
+
+    /// What has been called.
+    pub fn calls(&self) -> &Calls {
+        &self.front.calls
+    }
+
+    /// The value of a secret.
+    pub fn secret(&self, name: &str) -> Option<String> {
+        self.front.secrets.get(name)
+    }
+
+    /// Sets a secret, as an operator would.
+    pub fn put_secret(&self, name: &str, value: &str) {
+        self.front.secrets.put(name, value);
+    }
+
+    /// Deletes rows whose TTL has passed, as DynamoDB does in its own time.
+    pub fn expire_rows(&self) {
+        if let Err(error) = self.database.sweep_ttl() {
+            tracing::warn!(%error, "rows not expired");
+        }
+    }
+}
+
+impl Drop for Aws {
+    fn drop(&mut self) {
+        self.dynamodb.abort();
+    }
+}
+
+async fn serve_dynamodb(listener: TcpListener, database: Database) {
+    if let Err(error) = dynoxide::server::serve_with_shutdown(listener, database, pending()).await {
+        tracing::error!(error, "embedded DynamoDB ended");
+    }
+}
+
+/// `X-Amz-Target` names service and operation, as in `DynamoDB_20120810.BatchGetItem`.
+async fn dispatch(State(front): State<Arc<Front>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
+    let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (service, operation) = target.split_once('.').unwrap_or_default();
+    if !front.calls.note(operation) {
+        return answer(StatusCode::INTERNAL_SERVER_ERROR, r#"{"__type":"InternalServerError"}"#);
+    }
+    if service == "secretsmanager" {
+        let (status, json) = front.secrets.handle(operation, &body);
+        return answer(status, &json.to_string());
+    }
+    front.forward(&headers, body).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "embedded DynamoDB not reached");
+        answer(StatusCode::BAD_GATEWAY, "{}")
+    })
+}
+
+impl Front {
+    #[expect(clippy::disallowed_methods, reason = "a hop within this process")]
+    async fn forward(&self, headers: &HeaderMap, body: Bytes) -> reqwest::Result<Response<Body>> {
+        let mut request = self.http.post(&self.dynamodb_url).body(body);
+        for name in ["x-amz-target", "content-type", "authorization", "x-amz-date"] {
+            if let Some(value) = headers.get(name) {
+                request = request.header(name, value);
+            }
+        }
+        let answer = request.send().await?;
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = answer.status();
+        *response.headers_mut() = answer.headers().clone();
+        *response.body_mut() = Body::from(answer.bytes().await?);
+        Ok(response)
+    }
+}
+
+fn answer(status: StatusCode, json: &str) -> Response<Body> {
+    let mut response = Response::new(Body::from(json.to_owned()));
+    *response.status_mut() = status;
+    let media_type = axum::http::HeaderValue::from_static("application/x-amz-json-1.1");
+    response.headers_mut().insert("content-type", media_type);
+    response
+}

@@ -1,0 +1,35 @@
+//! The template's tables in the embedded DynamoDB.
+
+use dynoxide::{Database, DynoxideError};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::template::TableSpec;
+
+/// Creates the tables that are not there yet, each under its logical id.
+pub(super) fn create(database: &Database, tables: &[TableSpec]) -> Result<(), DynoxideError> {
+    for table in tables {
+        let properties = &table.properties;
+        let request = json!({
+            "TableName": table.logical_id,
+            "AttributeDefinitions": properties["AttributeDefinitions"],
+            "KeySchema": properties["KeySchema"],
+            "BillingMode": properties["BillingMode"],
+        });
+        match database.create_table(parsed(request)?) {
+            Ok(_) => {}
+            Err(DynoxideError::ResourceInUseException(_)) => continue,
+            Err(error) => return Err(error),
+        }
+        let ttl = &properties["TimeToLiveSpecification"];
+        if ttl.is_object() {
+            let request = json!({ "TableName": table.logical_id, "TimeToLiveSpecification": ttl });
+            database.update_time_to_live(parsed(request)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn parsed<T: DeserializeOwned>(request: Value) -> Result<T, DynoxideError> {
+    serde_json::from_value(request).map_err(|error| DynoxideError::ValidationException(error.to_string()))
+}

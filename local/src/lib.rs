@@ -1,0 +1,31 @@
+//! The whole product on one machine: nothing is needed but this process.
+//!
+//! [`Stack`] starts everything a deployment has and everything it talks to:
+//!
+//! | module | stands for |
+//! | --- | --- |
+//! | [`template`] | CloudFormation: `template.yaml` names functions, routes, schedule and environment |
+//! | [`gateway`] | API Gateway's HTTP API: events of payload format 2.0 in, responses out |
+//! | [`functions`] | Lambda: the functions, booted in this process with the template's environment |
+//! | [`schedule`] | EventBridge Scheduler |
+//! | [`aws`] | DynamoDB (embedded, kept in a file) and Secrets Manager, behind one endpoint |
+//! | [`vk`] | VK: consent page, tokens, API, and a control page to make trouble on |
+//! | [`issuer`] | an OpenID Connect issuer with demo people |
+//!
+//! The functions reach all of it as they would in production: over HTTP, through the real AWS SDK.
+//! [`browser`] and [`testing`] are for the tests that drive the stack.
+
+pub mod aws;
+pub mod browser;
+pub mod functions;
+pub mod gateway;
+pub mod issuer;
+mod net;
+mod pages;
+pub mod schedule;
+mod stack;
+pub mod template;
+pub mod testing;
+pub mod vk;
+
+pub use stack::{Options, Stack, StartError};

@@ -1,0 +1,99 @@
+//! `cargo run`: the whole product on this machine.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use evosync_connections::platform::{Clock, Entropy};
+use local::issuer::PEOPLE;
+use local::{Options, Stack};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// EvoSync connections on this machine: the product, and everything it talks to.
+#[derive(Parser)]
+#[command(name = "cargo run --")]
+struct Arguments {
+    /// The port the product answers on; 0 lets the system choose
+    #[arg(long, default_value_t = 3000)]
+    port: u16,
+    /// Keep nothing: start empty and forget everything
+    #[arg(long, conflicts_with = "data")]
+    memory: bool,
+    /// The folder data is kept in
+    #[arg(long, default_value = ".local")]
+    data: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    log();
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("cannot start: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Readable lines rather than the functions' JSON. The embedded DynamoDB warns of every condition
+/// that fails, which is what conditions are for.
+fn log() {
+    let levels = Targets::new().with_default(LevelFilter::INFO).with_target("dynoxide", LevelFilter::ERROR);
+    let lines = tracing_subscriber::fmt::layer().compact().with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(lines).with(levels).init();
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    // Before anything is said, so that whoever waits for it can stop us at once.
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let folder = (!arguments.memory).then_some(arguments.data);
+    let clock = Clock::system();
+    let options = Options {
+        port: arguments.port,
+        folder: folder.clone(),
+        clock: clock.clone(),
+        entropy: Entropy::system(),
+        parameters: std::collections::HashMap::new(),
+    };
+    let mut stack = Stack::start(options).await?;
+    stack.keep_schedule()?;
+    greet(&stack, folder);
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            () = clock.sleep(Duration::from_mins(1)) => stack.aws().expire_rows(),
+        }
+    }
+    say("stopped");
+    Ok(())
+}
+
+fn greet(stack: &Stack, folder: Option<PathBuf>) {
+    let kept = folder.map_or("in memory, until this stops".to_owned(), |folder| folder.display().to_string());
+    say("");
+    say("EvoSync connections, with everything they talk to, on this machine");
+    say("");
+    say(&format!("  product        {}/connections", stack.base_url()));
+    say(&format!("  simulated VK   {}/control   (revoke, ban, break, sweep now)", stack.vk().url()));
+    say(&format!("  sign-in        {}   (no passwords: choose a person)", stack.issuer().url()));
+    say(&format!(
+        "  AWS endpoint   {}   (AWS_ENDPOINT_URL; DynamoDB and Secrets Manager)",
+        stack.aws().url()
+    ));
+    say(&format!("  demo people    {}", PEOPLE.map(|(_, name)| name).join("; ")));
+    say(&format!("  data           {kept}"));
+    say("  stop           Ctrl-C");
+    say("");
+    say(&format!("ready {}", stack.base_url()));
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the command says to its user")]
+fn say(line: &str) {
+    println!("{line}");
+}

@@ -1,0 +1,58 @@
+//! EventBridge Scheduler: the sweep, every so often.
+
+use std::time::Duration;
+
+use evosync_connections::platform::{Clock, Entropy};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use crate::functions::{Function, InvokeError};
+
+/// Invokes the sweep.
+#[derive(Clone)]
+pub struct Sweeper {
+    function: Function,
+    clock: Clock,
+    entropy: Entropy,
+}
+
+impl Sweeper {
+    /// A sweeper of a booted function.
+    pub fn new(function: Function, clock: Clock, entropy: Entropy) -> Self {
+        Self { function, clock, entropy }
+    }
+
+    /// Sweeps once and returns the summary.
+    pub async fn sweep(&self) -> Result<Value, InvokeError> {
+        let request_id = format!("{:016x}", u64::from_be_bytes(self.entropy.bytes()));
+        self.function.invoke(&request_id, &event(&request_id, self.clock.now())).await
+    }
+
+    /// Sweeps on schedule until aborted.
+    pub fn every(self, period: Duration) -> JoinHandle<()> {
+        tokio::spawn(async move {
+            loop {
+                self.clock.sleep(period).await;
+                if let Err(error) = self.sweep().await {
+                    tracing::error!(%error, "scheduled sweep failed");
+                }
+            }
+        })
+    }
+}
+
+/// What Scheduler sends to a function without an input of its own.
+fn event(id: &str, now: Timestamp) -> Value {
+    json!({
+        "version": "0",
+        "id": id,
+        "detail-type": "Scheduled Event",
+        "source": "aws.scheduler",
+        "account": "000000000000",
+        "time": now.to_string(),
+        "region": "local",
+        "resources": ["arn:aws:scheduler:local:000000000000:schedule/default/sweep"],
+        "detail": "{}",
+    })
+}

@@ -1,0 +1,237 @@
+//! Everything started and wired together.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fs, io};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use evosync_connections::platform::{Clock, Entropy, Platform};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use crate::aws::{Aws, AwsError};
+use crate::functions::{BootError, Function, InvokeError};
+use crate::gateway::Gateway;
+use crate::issuer::{Client, Issuer};
+use crate::net::{Server, listen, listen_near, listen_v6};
+use crate::schedule::Sweeper;
+use crate::template::{Template, TemplateError};
+use crate::vk::{App, Vk};
+
+const VK_CLIENT_ID: &str = "7000001";
+const VK_SECRET: &str = "local/vk-client-secret";
+const TOKEN_KEYS: &str = "local/token-keys";
+const OIDC_SECRET: &str = "local/oidc-client-secret";
+
+/// How to start a stack.
+pub struct Options {
+    /// The product's port; 0 lets the system choose. VK and the issuer get the next two where free.
+    pub port: u16,
+    /// Where data is kept; `None` keeps it in memory.
+    pub folder: Option<PathBuf>,
+    /// Time, for everything.
+    pub clock: Clock,
+    /// Randomness, for everything.
+    pub entropy: Entropy,
+    /// Template parameters over the local ones.
+    pub parameters: HashMap<String, String>,
+}
+
+/// A running product with everything around it.
+pub struct Stack {
+    base_url: String,
+    _server: Server,
+    aws: Aws,
+    vk: Vk,
+    issuer: Issuer,
+    functions: HashMap<String, Function>,
+    sweeper: Sweeper,
+    template: Template,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Why a stack did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Somebody else listens on the product's port.
+    #[error("port {0} is taken; stop what uses it, or choose another with --port")]
+    PortTaken(u16),
+    /// The template does not fit this stack.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// A function did not boot.
+    #[error(transparent)]
+    Boot(#[from] BootError),
+    /// AWS did not start.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    /// A file or a listener failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl Stack {
+    /// Starts everything; when this returns, the product answers.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let taken = |error: io::Error| match error.kind() {
+            io::ErrorKind::AddrInUse => StartError::PortTaken(options.port),
+            _ => StartError::Io(error),
+        };
+        if let Some(folder) = &options.folder {
+            fs::create_dir_all(folder)?;
+        }
+        let listener = listen(options.port).await.map_err(taken)?;
+        let port = listener.local_addr()?.port();
+        let listener_v6 = if options.port == 0 { None } else { listen_v6(port).await.map_err(taken)? };
+        let base_url = format!("http://localhost:{port}");
+
+        let tables = Template::read(HashMap::new(), HashMap::new())?.tables();
+        let aws = Aws::start(options.folder.as_deref(), &tables).await?;
+        seed_secrets(&aws, &options.entropy);
+        let neighbour = |offset| if options.port == 0 { 0 } else { port.saturating_add(offset) };
+        let vk = start_vk(&aws, &base_url, neighbour(1), &options).await?;
+        let issuer = start_issuer(&aws, &base_url, neighbour(2), &options).await?;
+
+        let mut parameters = parameters(&vk, &issuer);
+        parameters.extend(tables.iter().map(|table| (table.logical_id.clone(), table.logical_id.clone())));
+        parameters.extend(options.parameters);
+        let attributes = HashMap::from([("HttpApi.ApiEndpoint".to_owned(), base_url.clone())]);
+        let template = Template::read(parameters, attributes)?;
+
+        let (clock, entropy) = (options.clock, options.entropy);
+        let platform = Platform { clock: clock.clone(), entropy: entropy.clone(), aws: aws.sdk_config() };
+        let functions = Function::boot_all(&template.functions()?, &platform).await?;
+        let sweep = functions.get("health-check").cloned();
+        let sweep = sweep.ok_or_else(|| BootError::Unknown("health-check".to_owned()))?;
+        let sweeper = Sweeper::new(sweep, clock.clone(), entropy.clone());
+        connect_control_page(&vk, &base_url, &sweeper);
+
+        let gateway = Arc::new(Gateway::new(template.routes()?, functions.clone(), clock, entropy));
+        let mut server = Server::start(listener, Arc::clone(&gateway).router())?;
+        if let Some(listener) = listener_v6 {
+            server.also_on(listener, gateway.router());
+        }
+        let tasks = Vec::new();
+        Ok(Self { base_url, _server: server, aws, vk, issuer, functions, sweeper, template, tasks })
+    }
+
+    /// Sweeps on the template's schedule from now on.
+    pub fn keep_schedule(&mut self) -> Result<(), TemplateError> {
+        self.tasks.push(self.sweeper.clone().every(self.template.sweep_every()?));
+        Ok(())
+    }
+
+    /// The product's address.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// AWS.
+    pub fn aws(&self) -> &Aws {
+        &self.aws
+    }
+
+    /// VK.
+    pub fn vk(&self) -> &Vk {
+        &self.vk
+    }
+
+    /// The issuer.
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// What invokes the sweep.
+    pub fn sweeper(&self) -> &Sweeper {
+        &self.sweeper
+    }
+
+    /// Sweeps once and returns the summary.
+    pub async fn sweep(&self) -> Result<Value, InvokeError> {
+        self.sweeper.sweep().await
+    }
+
+    /// Invokes a function with an event.
+    pub async fn invoke(&self, function: &str, event: &Value) -> Result<Value, InvokeError> {
+        let known = self.functions.get(function);
+        let function = known.ok_or_else(|| InvokeError::Failed(format!("no function {function}")))?;
+        function.invoke("invoked-directly", event).await
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Makes the secrets of a first start; later starts find them.
+fn seed_secrets(aws: &Aws, entropy: &Entropy) {
+    let random = || URL_SAFE_NO_PAD.encode(entropy.bytes::<32>());
+    let seeds = [
+        (VK_SECRET, json!({ "VK_CLIENT_SECRET": random() }).to_string()),
+        (TOKEN_KEYS, json!({ "current": "1", "1": random() }).to_string()),
+        (OIDC_SECRET, random()),
+    ];
+    for (name, value) in seeds {
+        if aws.secret(name).is_none() {
+            aws.put_secret(name, &value);
+        }
+    }
+}
+
+async fn start_vk(aws: &Aws, base_url: &str, port: u16, options: &Options) -> io::Result<Vk> {
+    let secret: Value = serde_json::from_str(&aws.secret(VK_SECRET).unwrap_or_default())?;
+    let app = App {
+        client_id: VK_CLIENT_ID.to_owned(),
+        client_secret: secret["VK_CLIENT_SECRET"].as_str().unwrap_or_default().to_owned(),
+        redirect_uri: format!("{base_url}/vk/callback"),
+    };
+    let file = options.folder.as_deref().map(|folder: &Path| folder.join("vk.json"));
+    Vk::start(listen_near(port).await?, app, file, options.clock.clone(), options.entropy.clone())
+}
+
+async fn start_issuer(aws: &Aws, base_url: &str, port: u16, options: &Options) -> io::Result<Issuer> {
+    let client = Client {
+        id: "evosync-local".to_owned(),
+        secret: aws.secret(OIDC_SECRET).unwrap_or_default(),
+        redirect_uri: format!("{base_url}/login/callback"),
+    };
+    Issuer::start(listen_near(port).await?, client, options.clock.clone(), options.entropy.clone())
+}
+
+/// What the template's parameters are on this machine. The schedule is short, so that a developer
+/// sees it work.
+fn parameters(vk: &Vk, issuer: &Issuer) -> HashMap<String, String> {
+    let vk = vk.url();
+    let parameters = [
+        ("VkClientId", VK_CLIENT_ID.to_owned()),
+        ("VkClientSecret", VK_SECRET.to_owned()),
+        ("TokenKeys", TOKEN_KEYS.to_owned()),
+        ("VkAuthorizeUrl", format!("{vk}/authorize")),
+        ("VkTokenUrl", format!("{vk}/access_token")),
+        ("VkApiUrl", format!("{vk}/method")),
+        ("OidcIssuer", issuer.url()),
+        ("OidcClientId", "evosync-local".to_owned()),
+        ("OidcClientSecretId", OIDC_SECRET.to_owned()),
+        ("SweepSchedule", "rate(1 minute)".to_owned()),
+    ];
+    parameters.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+fn connect_control_page(vk: &Vk, base_url: &str, sweeper: &Sweeper) {
+    let sweeper = sweeper.clone();
+    let sweep = move || {
+        let sweeper = sweeper.clone();
+        let found = async move {
+            match sweeper.sweep().await {
+                Ok(summary) => format!("{summary:#}"),
+                Err(error) => error.to_string(),
+            }
+        };
+        Box::pin(found) as futures_util::future::BoxFuture<'static, String>
+    };
+    vk.connect_to(base_url.to_owned(), Box::new(sweep));
+}

@@ -1,0 +1,136 @@
+//! The API. Errors come with status 200, and echo the request's parameters, token included.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{Html, IntoResponse as _, Response};
+use futures_util::stream;
+use serde_json::{Value, json};
+use url::form_urlencoded;
+
+use super::Vk;
+use super::world::{Account, Call, Token, Weather};
+
+type Parameters = HashMap<String, String>;
+
+/// `/method/{method}`.
+pub(super) async fn call(
+    State(vk): State<Vk>,
+    method: Method,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let query = query.unwrap_or_default();
+    vk.world().note(Call {
+        http_method: method.to_string(),
+        path: format!("/method/{name}"),
+        query: query.clone(),
+    });
+    if let Some(answer) = vk.bad_weather().await {
+        return answer;
+    }
+    let mut parameters: Parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    parameters.extend(form_urlencoded::parse(&body).into_owned());
+    if let Some(token) = bearer(&headers) {
+        parameters.insert("access_token".to_owned(), token);
+    }
+    let answer = match vk.answer(&name, &parameters) {
+        Ok(response) => json!({ "response": response }),
+        Err((code, message)) => error(code, &message, &parameters),
+    };
+    vk.released().await;
+    Json(answer).into_response()
+}
+
+impl Vk {
+    fn answer(&self, method: &str, parameters: &Parameters) -> Result<Value, (i64, String)> {
+        let failed = |code, message: &str| (code, message.to_owned());
+        let version = parameters.get("v").and_then(|version| version.split_once('.'));
+        if version.is_none_or(|(major, minor)| {
+            major != "5" || minor.parse::<u32>().map_or(true, |minor| minor < 81)
+        }) {
+            return Err(failed(8, "Invalid request: versions below 5.81 are deprecated"));
+        }
+        let world = self.world();
+        let Some(token) = parameters.get("access_token") else {
+            return Err(failed(5, "User authorization failed: no access_token passed."));
+        };
+        let token = world.tokens.get(token).filter(|token| !token.revoked);
+        let token = token.ok_or_else(|| failed(5, "User authorization failed: invalid access_token (4)."))?;
+        if token.expires_at.is_some_and(|expiry| expiry <= self.shared.clock.now()) {
+            return Err(failed(5, "User authorization failed: access_token has expired."));
+        }
+        let account = world.account(token.account).ok_or_else(|| failed(18, "User was deleted or banned"))?;
+        if let Some(code) = account.error {
+            return Err(failed(code, "Simulated error"));
+        }
+        respond(method, token, account).ok_or_else(|| failed(3, "Unknown method passed"))
+    }
+
+    /// What VK answers before it looks at the request; `None` in fair weather.
+    pub(super) async fn bad_weather(&self) -> Option<Response> {
+        let weather = self.world().weather;
+        match weather {
+            Weather::Fair => None,
+            Weather::Slow => {
+                self.shared.clock.sleep(Duration::from_secs(2)).await;
+                None
+            }
+            Weather::Silent => std::future::pending().await,
+            Weather::Down => {
+                Some((StatusCode::BAD_GATEWAY, Html("<h1>502 Bad Gateway</h1>")).into_response())
+            }
+            Weather::RateLimited => {
+                Some(Json(error(6, "Too many requests per second", &Parameters::new())).into_response())
+            }
+            Weather::Garbled => Some(r#"{"response":[{"id":10"#.into_response()),
+            Weather::Challenge => {
+                Some(([("X-Challenge", "required")], Html("<h1>Are you a robot?</h1>")).into_response())
+            }
+            Weather::Redirecting => {
+                let elsewhere = format!("{}/control", self.url());
+                Some((StatusCode::FOUND, [(header::LOCATION, elsewhere)]).into_response())
+            }
+            Weather::Endless => {
+                let chunks = stream::repeat_with(|| Ok::<_, std::convert::Infallible>(" ".repeat(16_384)));
+                Some(Body::from_stream(chunks).into_response())
+            }
+        }
+    }
+}
+
+fn respond(method: &str, token: &Token, account: &Account) -> Option<Value> {
+    match method {
+        "users.get" => {
+            let mut user = json!({
+                "id": account.id,
+                "first_name": account.first_name,
+                "last_name": account.last_name,
+                "can_access_closed": true,
+                "is_closed": false,
+            });
+            if let Some(reason) = &account.deactivated {
+                user["deactivated"] = json!(reason);
+            }
+            Some(json!([user]))
+        }
+        "account.getAppPermissions" => Some(json!(token.permissions)),
+        _ => None,
+    }
+}
+
+fn error(code: i64, message: &str, parameters: &Parameters) -> Value {
+    let echo: Vec<_> = parameters.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
+    json!({ "error": { "error_code": code, "error_msg": message, "request_params": echo } })
+}
+
+fn bearer(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    value.strip_prefix("Bearer ").map(str::to_owned)
+}

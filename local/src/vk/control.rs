@@ -1,0 +1,104 @@
+//! The control page: where a developer makes trouble.
+
+use axum::Form;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Vk;
+use super::world::Weather;
+use crate::pages::page;
+
+/// Errors the page offers, one at least of every class.
+const ERRORS: [(i64, &str); 10] = [
+    (5, "токен недействителен"),
+    (18, "страница удалена или заблокирована"),
+    (17, "нужна проверка входа"),
+    (7, "нет прав"),
+    (27, "ключ сообщества вместо пользователя"),
+    (6, "слишком часто"),
+    (10, "внутренняя ошибка"),
+    (14, "капча"),
+    (8, "неверный запрос (наша ошибка)"),
+    (12345, "неизвестная ошибка"),
+];
+
+#[derive(Deserialize)]
+pub(super) struct Order {
+    account: Option<u64>,
+    value: Option<String>,
+}
+
+/// `GET /`.
+pub(super) async fn home() -> Redirect {
+    Redirect::to("/control")
+}
+
+/// `GET /control`.
+pub(super) async fn show(State(vk): State<Vk>) -> Response {
+    control_page(&vk, None)
+}
+
+/// `POST /control/{action}`.
+pub(super) async fn act(
+    State(vk): State<Vk>,
+    Path(action): Path<String>,
+    Form(order): Form<Order>,
+) -> Response {
+    let value = order.value.as_deref().filter(|value| !value.is_empty());
+    match (action.as_str(), order.account) {
+        ("revoke", Some(account)) => vk.revoke_tokens(account),
+        ("deactivate", Some(account)) => vk.deactivate(account, value),
+        ("error", Some(account)) => {
+            vk.answer_with_error(account, value.and_then(|value| value.parse().ok()));
+        }
+        ("weather", _) => {
+            let chosen = Weather::ALL.iter().find(|(_, name, _)| Some(*name) == value);
+            vk.set_weather(chosen.map_or(Weather::Fair, |(weather, ..)| *weather));
+        }
+        ("sweep", _) => {
+            if let Some(sweep) = vk.shared.sweep.get() {
+                let found = sweep().await;
+                return control_page(&vk, Some(&found));
+            }
+        }
+        _ => {}
+    }
+    Redirect::to("/control").into_response()
+}
+
+fn control_page(vk: &Vk, sweep: Option<&str>) -> Response {
+    let world = vk.world();
+    let now = vk.shared.clock.now();
+    let accounts = world.accounts.iter().map(|account| {
+        let live = world.tokens.values().filter(|token| {
+            token.account == account.id
+                && !token.revoked
+                && token.expires_at.is_none_or(|expiry| now < expiry)
+        });
+        json!({
+            "id": account.id,
+            "name": format!("{} {}", account.first_name, account.last_name),
+            "tokens": live.count(),
+            "deactivated": account.deactivated,
+            "error": account.error,
+        })
+    });
+    let weathers = Weather::ALL.map(
+        |(weather, name, title)| json!({ "name": name, "title": title, "chosen": weather == world.weather }),
+    );
+    let context = json!({
+        "accounts": accounts.collect::<Vec<_>>(),
+        "weathers": weathers,
+        "errors": ERRORS.map(|(code, title)| json!({ "code": code, "title": title })),
+        "calls": world.calls.iter().rev().take(12).map(|call| {
+            json!({ "method": call.http_method, "path": call.path })
+        }).collect::<Vec<_>>(),
+        "can_sweep": vk.shared.sweep.get().is_some(),
+        "sweep": sweep,
+        "product": vk.shared.product.get(),
+    });
+    drop(world);
+    page("vk_control.html", context)
+}

@@ -1,0 +1,197 @@
+//! A simulated VK that behaves as the real one does: consent page, one-time codes, errors with
+//! status 401 at the token endpoint and status 200 at the API, tokens that expire as their rights
+//! say.
+//!
+//! [`Vk`] is the handle that tests, and the control page at `/control`, make trouble with.
+
+mod api;
+mod authorize;
+mod control;
+mod token;
+mod world;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use axum::Router;
+use axum::routing::{get, post};
+use evosync_connections::platform::{Clock, Entropy};
+use futures_util::future::BoxFuture;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::net::Server;
+use world::{Account, World};
+pub use world::{Call, Weather};
+
+/// The application registered at VK.
+#[derive(Clone)]
+pub struct App {
+    /// `client_id`.
+    pub client_id: String,
+    /// `client_secret`.
+    pub client_secret: String,
+    /// The one redirect URI VK accepts.
+    pub redirect_uri: String,
+}
+
+/// A running VK.
+#[derive(Clone)]
+pub struct Vk {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    server: OnceLock<Server>,
+    world: Mutex<World>,
+    app: Mutex<App>,
+    file: Option<PathBuf>,
+    clock: Clock,
+    entropy: Entropy,
+    held: watch::Sender<bool>,
+    sweep: OnceLock<SweepNow>,
+    product: OnceLock<String>,
+}
+
+/// Runs a sweep and says what it found.
+pub type SweepNow = Box<dyn Fn() -> BoxFuture<'static, String> + Send + Sync>;
+
+impl Vk {
+    /// Starts VK on a listener, with the people and tokens its file remembers, if it has one.
+    pub fn start(
+        listener: TcpListener,
+        app: App,
+        file: Option<PathBuf>,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> io::Result<Self> {
+        let world = World::open(file.as_deref())?;
+        let shared = Arc::new(Shared {
+            server: OnceLock::new(),
+            world: Mutex::new(world),
+            app: Mutex::new(app),
+            file,
+            clock,
+            entropy,
+            held: watch::Sender::new(false),
+            sweep: OnceLock::new(),
+            product: OnceLock::new(),
+        });
+        let vk = Self { shared };
+        let router = Router::new()
+            .route("/", get(control::home))
+            .route("/authorize", get(authorize::show).post(authorize::decide))
+            .route("/access_token", get(token::from_query).post(token::from_form))
+            .route("/method/{method}", get(api::call).post(api::call))
+            .route("/control", get(control::show))
+            .route("/control/{action}", post(control::act))
+            .with_state(vk.clone());
+        let _ = vk.shared.server.set(Server::start(listener, router)?);
+        Ok(vk)
+    }
+
+    /// VK's address.
+    pub fn url(&self) -> String {
+        self.shared.server.get().map(Server::url).unwrap_or_default()
+    }
+
+    /// Puts a button on the control page that runs a sweep, and a link back to the product.
+    pub fn connect_to(&self, product: String, sweep: SweepNow) {
+        let _ = self.shared.product.set(product);
+        let _ = self.shared.sweep.set(sweep);
+    }
+
+    /// What VK has been asked since the last time, oldest first.
+    pub fn take_calls(&self) -> Vec<Call> {
+        std::mem::take(&mut self.world().calls)
+    }
+
+    /// Makes every token of an account invalid, as a person does in VK's settings.
+    pub fn revoke_tokens(&self, account: u64) {
+        self.change(|world| {
+            world.tokens.values_mut().filter(|token| token.account == account).for_each(|token| {
+                token.revoked = true;
+            });
+        });
+    }
+
+    /// Calls an account `banned` or `deleted`, or restores it.
+    pub fn deactivate(&self, account: u64, reason: Option<&str>) {
+        self.change_account(account, |account| account.deactivated = reason.map(str::to_owned));
+    }
+
+    /// Makes the API answer an account's tokens with an error from now on; `None` for none.
+    pub fn answer_with_error(&self, account: u64, code: Option<i64>) {
+        self.change_account(account, |account| account.error = code);
+    }
+
+    /// Renames an account.
+    pub fn rename(&self, account: u64, first_name: &str, last_name: &str) {
+        self.change_account(account, |account| {
+            first_name.clone_into(&mut account.first_name);
+            last_name.clone_into(&mut account.last_name);
+        });
+    }
+
+    /// How VK answers from now on.
+    pub fn set_weather(&self, weather: Weather) {
+        self.change(|world| world.weather = weather);
+    }
+
+    /// Changes the application's secret, as its owner does in VK's settings.
+    pub fn set_client_secret(&self, secret: &str) {
+        secret.clone_into(&mut self.shared.app.lock().unwrap_or_else(PoisonError::into_inner).client_secret);
+    }
+
+    /// Holds the API's answers back until [`Vk::release_answers`].
+    pub fn hold_answers(&self) {
+        self.shared.held.send_replace(true);
+    }
+
+    /// Lets held answers go.
+    pub fn release_answers(&self) {
+        self.shared.held.send_replace(false);
+    }
+
+    /// Resolves once VK has been called at least `count` times since [`Vk::take_calls`].
+    pub async fn called(&self, count: usize) {
+        let mut calls = self.world().called.subscribe();
+        loop {
+            if self.world().calls.len() >= count || calls.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.shared.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn app(&self) -> App {
+        self.shared.app.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut World)) {
+        let mut world = self.world();
+        change(&mut world);
+        if let Some(file) = &self.shared.file
+            && let Err(error) = world.keep(file)
+        {
+            tracing::error!(%error, "VK's accounts and tokens not kept");
+        }
+    }
+
+    fn change_account(&self, id: u64, change: impl FnOnce(&mut Account)) {
+        self.change(|world| {
+            if let Some(account) = world.accounts.iter_mut().find(|account| account.id == id) {
+                change(account);
+            }
+        });
+    }
+
+    async fn released(&self) {
+        let mut held = self.shared.held.subscribe();
+        let _ = held.wait_for(|held| !held).await;
+    }
+}
