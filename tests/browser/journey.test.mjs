@@ -1,0 +1,166 @@
+// A merchant's whole journey in a real browser: sign in, connect, watch it break, reconnect,
+// disconnect, sign out.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { picture, startBrowser, startStack } from "./stack.mjs";
+
+const ACCOUNT = "1000001";
+let stack;
+let browser;
+let page;
+const complaints = [];
+
+before(async () => {
+  stack = await startStack();
+  browser = await startBrowser();
+  page = await browser.context.newPage();
+  page.on("console", (message) => {
+    if (message.type() === "error") complaints.push(message.text());
+  });
+});
+
+after(async () => {
+  await browser?.stop();
+  await stack?.stop();
+});
+
+const body = () => page.locator("main").innerText();
+const arrivedAt = (path) => assert.equal(page.url(), `${stack.product}${path}`);
+
+// Presses a button of VK's control page in a tab of its own.
+async function atControls(press) {
+  const controls = await browser.context.newPage();
+  await controls.goto(`${stack.vk}/control`);
+  await press(controls);
+  await picture(controls, "control");
+  await controls.close();
+}
+
+const sweep = () =>
+  atControls(async (controls) => {
+    await controls.getByRole("button", { name: "Запустить проверку сейчас" }).click();
+    await controls.locator("#sweep").waitFor();
+  });
+
+async function allow(account) {
+  await page.locator(`input[name=account][value="${account}"]`).check();
+  await picture(page, "consent");
+  await page.getByRole("button", { name: "Разрешить" }).click();
+}
+
+test("a person who is not signed in is sent to sign in and comes back where they were headed", async () => {
+  await page.goto(`${stack.product}/vk`);
+  assert.equal(new URL(page.url()).origin, stack.issuer);
+  await picture(page, "sign-in");
+  await page.getByRole("button", { name: /Ромашка/ }).click();
+  arrivedAt("/vk");
+  assert.match(await page.locator("header").innerText(), /Мария Орлова, «Ромашка»/);
+});
+
+test("the page explains what connecting is for", async () => {
+  const text = await body();
+  assert.match(text, /Подключите ваш аккаунт ВКонтакте, чтобы система могла автоматически/);
+  assert.equal(await page.getByRole("listitem").count(), 3);
+  await picture(page, "not-connected");
+  await page.getByRole("link", { name: "Вернуться к подключениям" }).click();
+  arrivedAt("/connections");
+  assert.match(await body(), /ВКонтакте\s+Не подключено/);
+  await picture(page, "dashboard-not-connected");
+});
+
+test("a person who refuses at VK is told so and can try again", async () => {
+  await page.getByRole("link", { name: /ВКонтакте/ }).click();
+  await page.getByRole("link", { name: "Подключить ВКонтакте" }).click();
+  assert.equal(new URL(page.url()).origin, stack.vk);
+  await page.getByRole("button", { name: "Отказаться" }).click();
+  arrivedAt("/vk?error=access_denied");
+  assert.match(await page.getByRole("alert").innerText(), /Вы отказали в доступе/);
+  await picture(page, "refused");
+});
+
+test("a person who allows sees the account connected", async () => {
+  await page.getByRole("link", { name: "Подключить ВКонтакте" }).click();
+  await allow(ACCOUNT);
+  arrivedAt("/connections");
+  assert.match(await body(), /Анна Смирнова/);
+  assert.match(await body(), /Работает/);
+  await picture(page, "dashboard-working");
+  await page.getByRole("link", { name: /ВКонтакте/ }).click();
+  assert.match(await body(), /Подключено/);
+  assert.equal(await page.locator("code").innerText(), ACCOUNT);
+  await picture(page, "connected");
+});
+
+test("a token revoked at VK turns red after a sweep", async () => {
+  await atControls((controls) =>
+    controls.getByRole("button", { name: "Отозвать токены" }).first().click(),
+  );
+  await page.goto(`${stack.product}/connections`);
+  assert.match(await body(), /Работает/);
+  await sweep();
+  await page.reload();
+  assert.match(await body(), /Нужно переподключить/);
+  await picture(page, "dashboard-broken");
+  await page.getByRole("link", { name: /ВКонтакте/ }).click();
+  assert.match(await body(), /ВКонтакте больше не принимает доступ/);
+  await picture(page, "broken");
+});
+
+test("reconnecting repairs it", async () => {
+  await page.getByRole("link", { name: "Переподключить" }).click();
+  await allow(ACCOUNT);
+  arrivedAt("/connections");
+  assert.match(await body(), /Работает/);
+  await sweep();
+  await page.reload();
+  assert.match(await body(), /Работает/);
+});
+
+test("disconnecting removes it", async () => {
+  await page.getByRole("link", { name: /ВКонтакте/ }).click();
+  await page.getByRole("button", { name: "Отключить аккаунт ВКонтакте" }).click();
+  arrivedAt("/vk");
+  assert.match(await body(), /Подключить ВКонтакте/);
+});
+
+test("hostile names are shown as text", async () => {
+  await page.getByRole("link", { name: "Подключить ВКонтакте" }).click();
+  await allow("1000003");
+  assert.match(await body(), /Ольга <b>/);
+  await picture(page, "hostile-name");
+});
+
+test("a form posted after the session has ended leads to the login page and back", async () => {
+  await page.goto(`${stack.product}/vk`);
+  await browser.context.clearCookies({ name: "session" });
+  await page.getByRole("button", { name: "Отключить аккаунт ВКонтакте" }).click();
+  arrivedAt("/login");
+  assert.match(await body(), /Сеанс завершён/);
+  await picture(page, "session-ended");
+  await page.getByRole("link", { name: "Войти" }).click();
+  await page.getByRole("button", { name: /Ромашка/ }).click();
+  arrivedAt("/vk");
+  assert.match(await body(), /Ольга/);
+});
+
+test("signing out ends on a page that says so, and the way back asks to sign in", async () => {
+  await page.getByRole("button", { name: "Выйти" }).click();
+  arrivedAt("/login");
+  assert.match(await body(), /Вы вышли из системы/);
+  await picture(page, "signed-out");
+  await page.goto(`${stack.product}/connections`);
+  assert.equal(new URL(page.url()).origin, stack.issuer);
+});
+
+test("an unknown address has a page of its own", async () => {
+  const answer = await page.goto(`${stack.product}/no/such/page`);
+  assert.equal(answer.status(), 404);
+  assert.match(await body(), /Страница не найдена/);
+  await picture(page, "not-found");
+});
+
+test("the browser had nothing to complain of", () => {
+  // The 404 above is the one complaint that is meant.
+  assert.deepEqual(complaints.filter((text) => !text.includes("404")), []);
+});

@@ -1,0 +1,62 @@
+// Starts the local stack and a browser, and ends both.
+
+import { spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+const root = join(import.meta.dirname, "..", "..");
+const screenshots = join(root, "screenshots");
+
+// Starts `cargo run -- --port 0 --memory` and resolves with the addresses it prints.
+export async function startStack() {
+  const child = spawn("cargo", ["run", "--quiet", "--", "--port", "0", "--memory"], {
+    cwd: root,
+    stdio: ["ignore", "pipe", "inherit"],
+    detached: true,
+  });
+  const addresses = {};
+  for await (const line of createInterface({ input: child.stdout })) {
+    const printed = line.match(/^ {2}(product|simulated VK|sign-in) +(http:\S+)/);
+    if (printed) addresses[printed[1]] = new URL(printed[2]).origin;
+    if (line.startsWith("ready ")) break;
+  }
+  if (!addresses.product) throw new Error("the stack did not start");
+  const stop = () => new Promise((stopped) => {
+    child.once("exit", stopped);
+    process.kill(-child.pid, "SIGINT");
+  });
+  return { product: addresses.product, vk: addresses["simulated VK"], issuer: addresses["sign-in"], stop };
+}
+
+// Starts a fresh Chromium; CHROMIUM names another binary than Debian's.
+export async function startBrowser() {
+  const profile = mkdtempSync(join(tmpdir(), "chromium-"));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    headless: true,
+    viewport: { width: 1000, height: 760 },
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+  const stop = async () => {
+    await context.close();
+    rmSync(profile, { recursive: true, force: true });
+  };
+  return { context, stop };
+}
+
+// Keeps a picture of the page for whoever wants to look.
+export async function picture(page, name) {
+  mkdirSync(screenshots, { recursive: true });
+  await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
+}
