@@ -12,7 +12,7 @@ use tracing_subscriber::filter::LevelFilter;
 use url::{Host, Url};
 
 use crate::domain::SessionLimits;
-use crate::http::HttpClient;
+use crate::http::{HttpClient, Limits};
 
 /// The variables, from the process or from a test.
 pub struct Env(Box<dyn Fn(&str) -> Option<String> + Send + Sync>);
@@ -42,7 +42,12 @@ impl Env {
 
     /// Variables of one's own, for tests and the local stack.
     pub fn of_map(variables: HashMap<String, String>) -> Self {
-        Self(Box::new(move |name| variables.get(name).cloned()))
+        Self::of(move |name| variables.get(name).cloned())
+    }
+
+    /// Variables looked up by a function.
+    pub fn of(look_up: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self(Box::new(look_up))
     }
 
     /// `BASE_URL`.
@@ -127,7 +132,7 @@ impl Env {
 
     /// A client for VK's hosts, trusting `VK_EXTRA_CA` beside the system's roots.
     pub fn vk_http(&self) -> Result<HttpClient, ConfigError> {
-        HttpClient::new(self.vk_extra_ca()?.as_deref())
+        HttpClient::new(Limits::default(), self.vk_extra_ca()?.as_deref())
             .map_err(|_| ConfigError::Malformed { name: "VK_EXTRA_CA", expected: EXTRA_CA })
     }
 
@@ -315,7 +320,8 @@ pub struct Oidc {
 impl Oidc {
     /// A client for the issuer.
     pub fn http(&self) -> Result<HttpClient, ConfigError> {
-        HttpClient::new(None).map_err(|_| ConfigError::Malformed { name: "OIDC_ISSUER", expected: ISSUER })
+        HttpClient::new(Limits::default(), None)
+            .map_err(|_| ConfigError::Malformed { name: "OIDC_ISSUER", expected: ISSUER })
     }
 }
 

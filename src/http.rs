@@ -10,8 +10,21 @@ use reqwest::{RequestBuilder, StatusCode, redirect, tls};
 /// The largest answer read, in bytes. VK's and OpenID providers' are a few kilobytes.
 pub const MAX_ANSWER: usize = 64 * 1024;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a peer may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// To accept the connection.
+    pub connect: Duration,
+    /// To answer completely, connection included.
+    pub total: Duration,
+}
+
+impl Default for Limits {
+    /// Two and five seconds: two calls in a row leave a function time to answer.
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(2), total: Duration::from_secs(5) }
+    }
+}
 
 /// An HTTP client for one purpose.
 #[derive(Clone)]
@@ -33,7 +46,7 @@ pub struct HttpAnswer {
 /// and URLs here may carry secrets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum HttpError {
-    /// No complete answer within five seconds, or no connection within two.
+    /// The peer took longer than the [`Limits`] allow.
     #[error("timed out")]
     Timeout,
     /// The peer's certificate or protocol is not acceptable.
@@ -52,10 +65,10 @@ impl HttpClient {
     ///
     /// # Errors
     /// When the PEM text holds no certificate.
-    pub fn new(extra_ca: Option<&str>) -> Result<Self, BadCertificate> {
+    pub fn new(limits: Limits, extra_ca: Option<&str>) -> Result<Self, BadCertificate> {
         let mut builder = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TOTAL_TIMEOUT)
+            .connect_timeout(limits.connect)
+            .timeout(limits.total)
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)

@@ -13,10 +13,9 @@
 //! | [`issuer`] | an OpenID Connect issuer with demo people |
 //!
 //! The functions reach all of it as they would in production: over HTTP, through the real AWS SDK.
-//! [`browser`] and [`testing`] are for the tests that drive the stack.
+//! [`testing`] is for the tests that drive the stack.
 
 pub mod aws;
-pub mod browser;
 pub mod functions;
 pub mod gateway;
 pub mod issuer;

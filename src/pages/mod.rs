@@ -68,3 +68,37 @@ fn environment() -> Environment<'static> {
     }
     environment
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    /// The templates below a folder, by their names; what is built or served as it is left out.
+    fn files(folder: &Path, prefix: &str) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let name = format!("{prefix}{}", entry.file_name().to_str().unwrap());
+            if ["static", "style"].contains(&name.as_str()) {
+                continue;
+            }
+            if entry.path().is_dir() {
+                found.append(&mut files(&entry.path(), &format!("{name}/")));
+            } else {
+                found.insert(name);
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn every_file_is_embedded_and_parses() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
+        let embedded = TEMPLATES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(files(&folder, ""), embedded);
+        for (name, _) in TEMPLATES {
+            assert!(ENVIRONMENT.get_template(name).is_ok(), "{name}");
+        }
+    }
+}

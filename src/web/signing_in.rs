@@ -36,15 +36,15 @@ impl Notice {
 
 /// Sends a person who followed a link to sign in first.
 pub fn sign_in_first(jar: &CookieJar, place: Place) -> Answer {
-    to_login(jar, place).with_cookie(jar.clear(CookieName::Notice))
+    to_login(*jar, place).with_cookie(jar.clear(CookieName::Notice))
 }
 
 /// Sends a person who posted a form to the login page, which stops to say why. It must stop:
 /// browsers hold redirects after a form to the policy's `form-action`, and the issuer is not in it.
 pub fn sign_in_again(jar: &CookieJar, notice: Notice, place: Place) -> Answer {
-    to_login(jar, place).with_cookie(jar.set(CookieName::Notice, notice.key(), Some(REMEMBER_FOR)))
+    to_login(*jar, place).with_cookie(jar.set(CookieName::Notice, notice.key(), Some(REMEMBER_FOR)))
 }
 
-fn to_login(jar: &CookieJar, place: Place) -> Answer {
+fn to_login(jar: CookieJar, place: Place) -> Answer {
     Answer::see_other("/login").with_cookie(jar.set(CookieName::Place, place.key(), Some(REMEMBER_FOR)))
 }

@@ -9,7 +9,7 @@ use evosync_connections::domain::{
     Account, ErrorCode, Generation, Liveness, OfflineReason, Place, Provider, SessionCredential,
 };
 use evosync_connections::platform::{Platform, note_warm_up};
-use evosync_connections::sealing::{RowIdentity, TokenKeySource};
+use evosync_connections::sealing::{RowIdentity, TokenKeySource, TokenKeys};
 use evosync_connections::store::{Completion, NewConnection, Saved, Spend};
 use evosync_connections::telemetry::AuditEvent;
 use evosync_connections::vk::{Api, ExchangeError, Fault, Grant, Permissions, Profile, TokenEndpoint};
@@ -68,6 +68,9 @@ impl Function {
     }
 
     async fn complete(&self, credential: &SessionCredential, reply: Reply) -> Result<(), Stop> {
+        // What could fail on our side comes before the state is spent and the code used up.
+        let keys = self.keys.keys().await.map_err(Stop::ours)?;
+        self.token_endpoint.warm_up().await.map_err(Stop::ours)?;
         if let Replay::Finished = self.spend(credential, &reply).await? {
             return Ok(());
         }
@@ -78,7 +81,7 @@ impl Function {
         };
         let grant = self.exchange(&code).await?;
         let account = self.owner(&grant).await?;
-        self.save(credential, &grant, &account).await
+        self.save(credential, &grant, &account, &keys).await
     }
 
     async fn spend(&self, credential: &SessionCredential, reply: &Reply) -> Result<Replay, Stop> {
@@ -157,6 +160,7 @@ impl Function {
         credential: &SessionCredential,
         grant: &Grant,
         account: &Account,
+        keys: &TokenKeys,
     ) -> Result<(), Stop> {
         let generation = Generation::new(self.platform.entropy.bytes());
         let row = RowIdentity {
@@ -165,7 +169,6 @@ impl Function {
             provider: PROVIDER,
             generation: &generation,
         };
-        let keys = self.keys.keys().await.map_err(Stop::ours)?;
         let sealed_token = keys.seal(&grant.token, row, self.platform.entropy.bytes()).map_err(Stop::ours)?;
         let saved = self.completion.save(NewConnection {
             user: credential.user(),

@@ -15,6 +15,7 @@ use evosync_connections::vk::Api;
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 use lambda_runtime::{Context, Diagnostic};
+use tracing::Instrument as _;
 
 use check::Checker;
 use pace::Pace;
@@ -48,8 +49,13 @@ impl Function {
 
     /// Sweeps once, whatever the event says, and writes one summary line.
     pub async fn handle(&self, context: &Context) -> Result<Summary, Diagnostic> {
+        let span = tracing::info_span!("sweep", correlation_id = context.request_id);
+        self.sweep_and_report(deadline(context)).instrument(span).await
+    }
+
+    async fn sweep_and_report(&self, deadline: Option<Timestamp>) -> Result<Summary, Diagnostic> {
         let started = self.platform.clock.now();
-        let outcome = self.sweep(deadline(context)).await;
+        let outcome = self.sweep(deadline).await;
         let duration = self.platform.clock.now().duration_since(started);
         match outcome {
             Ok(summary) => {

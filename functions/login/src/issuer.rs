@@ -235,7 +235,8 @@ impl Issuer {
         let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
         let claim = self.config.user_claim.as_str();
         // Whoever may type any address must not become the person who owns it.
-        if claim == "email" && claims.get("email_verified") != Some(&Value::Bool(true)) {
+        let verified = claims.get("email_verified");
+        if claim == "email" && verified != Some(&Value::Bool(true)) && verified != Some(&"true".into()) {
             return Err(IssuerError::Refused("e-mail address not verified"));
         }
         let user =

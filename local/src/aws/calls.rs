@@ -1,34 +1,79 @@
-//! Counting calls, and breaking them.
+//! Counting calls, breaking them, and holding them back.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The calls an endpoint has received, by operation.
+use tokio::sync::watch;
+
+/// The calls an endpoint has received, by operation, and what is to become of further ones.
 #[derive(Default)]
 pub struct Calls {
-    made: Mutex<Vec<String>>,
-    broken: Mutex<HashSet<String>>,
+    state: Mutex<State>,
+    held: watch::Sender<Option<String>>,
+}
+
+#[derive(Default)]
+struct State {
+    made: Vec<String>,
+    broken: HashSet<String>,
+    unprocessed: usize,
+}
+
+/// What is to become of a call.
+pub(super) enum Fate {
+    Answer,
+    Fail,
+    LeaveUnprocessed,
 }
 
 impl Calls {
-    /// Notes a call; whether it is to be answered.
-    pub(super) fn note(&self, operation: &str) -> bool {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner).push(operation.to_owned());
-        !self.broken.lock().unwrap_or_else(PoisonError::into_inner).contains(operation)
+    /// Notes a call, waits while its operation is held, and says what to do with it.
+    pub(super) async fn note(&self, operation: &str) -> Fate {
+        self.state().made.push(operation.to_owned());
+        let mut held = self.held.subscribe();
+        let _ = held.wait_for(|held| held.as_deref() != Some(operation)).await;
+        let mut state = self.state();
+        if state.broken.contains(operation) {
+            Fate::Fail
+        } else if operation == "BatchGetItem" && state.unprocessed > 0 {
+            state.unprocessed -= 1;
+            Fate::LeaveUnprocessed
+        } else {
+            Fate::Answer
+        }
     }
 
     /// Takes the operations called since the last time.
     pub fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.made.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.state().made)
     }
 
     /// Makes an operation fail from now on.
     pub fn break_operation(&self, operation: &str) {
-        self.broken.lock().unwrap_or_else(PoisonError::into_inner).insert(operation.to_owned());
+        self.state().broken.insert(operation.to_owned());
     }
 
     /// Makes every operation work again.
     pub fn mend(&self) {
-        self.broken.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.state().broken.clear();
+    }
+
+    /// Leaves the keys of the next `times` batch reads unprocessed, as DynamoDB may under load.
+    pub fn leave_unprocessed(&self, times: usize) {
+        self.state().unprocessed = times;
+    }
+
+    /// Holds an operation back until [`Calls::release`].
+    pub fn hold(&self, operation: &str) {
+        self.held.send_replace(Some(operation.to_owned()));
+    }
+
+    /// Lets a held operation go.
+    pub fn release(&self) {
+        self.held.send_replace(None);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

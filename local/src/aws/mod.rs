@@ -22,12 +22,14 @@ use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::post;
 use dynoxide::Database;
 use futures_util::future::pending;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::net::{Server, listen};
 use crate::template::TableSpec;
 pub use calls::Calls;
+use calls::Fate;
 use secrets_manager::SecretsManager;
 
 /// The running endpoint.
@@ -136,8 +138,12 @@ async fn serve_dynamodb(listener: TcpListener, database: Database) {
 async fn dispatch(State(front): State<Arc<Front>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
     let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (service, operation) = target.split_once('.').unwrap_or_default();
-    if !front.calls.note(operation) {
-        return answer(StatusCode::INTERNAL_SERVER_ERROR, r#"{"__type":"InternalServerError"}"#);
+    match front.calls.note(operation).await {
+        Fate::Answer => {}
+        Fate::Fail => {
+            return answer(StatusCode::INTERNAL_SERVER_ERROR, r#"{"__type":"InternalServerError"}"#);
+        }
+        Fate::LeaveUnprocessed => return unprocessed(&body),
     }
     if service == "secretsmanager" {
         let (status, json) = front.secrets.handle(operation, &body);
@@ -165,6 +171,13 @@ impl Front {
         *response.body_mut() = Body::from(answer.bytes().await?);
         Ok(response)
     }
+}
+
+/// A batch read in which nothing was read.
+fn unprocessed(request: &[u8]) -> Response<Body> {
+    let request: Value = serde_json::from_slice(request).unwrap_or_default();
+    let json = json!({ "Responses": {}, "UnprocessedKeys": request["RequestItems"] });
+    answer(StatusCode::OK, &json.to_string())
 }
 
 fn answer(status: StatusCode, json: &str) -> Response<Body> {

@@ -107,6 +107,11 @@ impl Vk {
         std::mem::take(&mut self.world().calls)
     }
 
+    /// Every token VK has issued.
+    pub fn tokens(&self) -> Vec<String> {
+        self.world().tokens.keys().cloned().collect()
+    }
+
     /// Makes every token of an account invalid, as a person does in VK's settings.
     pub fn revoke_tokens(&self, account: u64) {
         self.change(|world| {

@@ -1,0 +1,440 @@
+//! Starting and finishing attempts: states, codes, tabs, replays, refusals.
+
+use std::collections::HashSet;
+
+use futures_util::future::join_all;
+use jiff::SignedDuration;
+use local::vk::Weather;
+use url::Url;
+
+use crate::support::{Merchant, TestStack};
+
+const ANNA: u64 = 1_000_001;
+
+fn parameter(url: &str, name: &str) -> String {
+    let url = Url::parse(url).unwrap();
+    url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+}
+
+/// Replaces a parameter of an address.
+fn with(url: &str, name: &str, value: &str) -> String {
+    let mut url = Url::parse(url).unwrap();
+    let kept: Vec<_> = url.query_pairs().into_owned().filter(|(key, _)| key != name).collect();
+    url.query_pairs_mut().clear().extend_pairs(kept).append_pair(name, value);
+    url.into()
+}
+
+async fn authorize_url(merchant: &Merchant<'_>, test: &TestStack) -> String {
+    merchant.browser.open_without_following(&test.url("/vk/connect")).await.location()
+}
+
+#[tokio::test]
+async fn connecting_sends_the_person_to_vk_with_the_documented_parameters() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let page = merchant.browser.open_without_following(&test.url("/vk/connect")).await;
+    assert_eq!(page.status, 303);
+    let url = Url::parse(&page.location()).unwrap();
+    assert_eq!(
+        format!("{}{}", url.origin().ascii_serialization(), url.path()),
+        test.stack.vk().url() + "/authorize"
+    );
+    let names: Vec<_> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
+    assert_eq!(names, ["client_id", "redirect_uri", "response_type", "scope", "state", "display", "v"]);
+    assert_eq!(parameter(url.as_str(), "redirect_uri"), test.url("/vk/callback"));
+    assert_eq!(parameter(url.as_str(), "response_type"), "code");
+    assert_eq!(parameter(url.as_str(), "scope"), "market groups offline");
+    assert_eq!(parameter(url.as_str(), "display"), "page");
+    assert_eq!(parameter(url.as_str(), "v"), "5.131");
+}
+
+#[tokio::test]
+async fn states_are_distinct_of_one_length_and_say_nothing() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let mut states = HashSet::new();
+    for _ in 0..20 {
+        let state = parameter(&authorize_url(&merchant, &test).await, "state");
+        assert_eq!(state.len(), 43);
+        assert!(states.insert(state), "a state came twice");
+    }
+}
+
+#[tokio::test]
+async fn the_person_who_comes_back_with_an_unknown_state_is_told_and_vk_is_not_asked() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let consent = merchant.start_connecting().await;
+    let callback = merchant.allow(&consent, ANNA).await;
+    test.stack.vk().take_calls();
+    let bad = [
+        with(&callback, "state", &"A".repeat(43)),
+        with(&callback, "state", ""),
+        with(&callback, "state", &"A".repeat(4_000)),
+        with(&callback, "state", "состояние"),
+        format!("{callback}&state={}", "A".repeat(43)),
+        callback.replace("state=", "stat="),
+        callback.replace("state=", "state=%FF"),
+    ];
+    for url in bad {
+        let page = merchant.browser.come_from_elsewhere(&url).await;
+        assert_eq!(page.path(), "/vk?error=invalid_state", "{url}");
+        assert!(page.text().contains("Не удалось подтвердить попытку подключения"));
+    }
+    assert!(test.stack.vk().take_calls().is_empty());
+    assert!(merchant.browser.come_from_elsewhere(&callback).await.text().contains("Работает"));
+}
+
+#[tokio::test]
+async fn a_callback_with_both_code_and_error_or_neither_is_refused() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let consent = merchant.start_connecting().await;
+    let callback = merchant.allow(&consent, ANNA).await;
+    test.stack.vk().take_calls();
+    for url in [
+        format!("{callback}&error=access_denied"),
+        callback.replace("code=", "cod="),
+        with(&callback, "code", ""),
+        with(&callback, "code", &"a".repeat(513)),
+        format!("{callback}&code=again"),
+    ] {
+        let page = merchant.browser.come_from_elsewhere(&url).await;
+        assert_eq!(page.path(), "/vk?error=invalid_state", "{url}");
+    }
+    assert!(test.stack.vk().take_calls().is_empty());
+}
+
+#[tokio::test]
+async fn another_persons_browser_cannot_finish_an_attempt() {
+    let test = TestStack::start().await;
+    let (maria, boris) = (test.merchant("demo|romashka").await, test.merchant("demo|lavka").await);
+    let consent = maria.start_connecting().await;
+    let callback = maria.allow(&consent, ANNA).await;
+    test.stack.vk().take_calls();
+    let page = boris.browser.come_from_elsewhere(&callback).await;
+    assert_eq!(page.path(), "/vk?error=invalid_state");
+    assert!(test.stack.vk().take_calls().is_empty());
+    assert!(boris.dashboard().await.contains("Не подключено"));
+    assert!(maria.browser.come_from_elsewhere(&callback).await.text().contains("Анна"));
+}
+
+#[tokio::test]
+async fn another_session_of_the_same_person_cannot_finish_an_attempt() {
+    let test = TestStack::start().await;
+    let (laptop, phone) = (test.merchant("demo|romashka").await, test.merchant("demo|romashka").await);
+    let consent = laptop.start_connecting().await;
+    let callback = laptop.allow(&consent, ANNA).await;
+    let page = phone.browser.come_from_elsewhere(&callback).await;
+    assert_eq!(page.path(), "/vk?error=invalid_state");
+}
+
+#[tokio::test]
+async fn an_attempt_lives_for_ten_minutes_and_no_second_longer() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let mut callbacks = Vec::new();
+    for _ in 0..2 {
+        let consent = merchant.start_connecting().await;
+        callbacks.push(merchant.allow(&consent, ANNA).await);
+    }
+    test.clock.advance(SignedDuration::from_secs(599));
+    let page = merchant.browser.come_from_elsewhere(&callbacks[0]).await;
+    assert_eq!(page.path(), "/connections");
+    test.clock.advance(SignedDuration::from_secs(1));
+    let page = merchant.browser.come_from_elsewhere(&callbacks[1]).await;
+    assert_eq!(page.path(), "/vk?error=attempt_expired");
+}
+
+#[tokio::test]
+async fn of_fifty_callbacks_at_once_one_asks_vk() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let consent = merchant.start_connecting().await;
+    let callback = merchant.allow(&consent, ANNA).await;
+    test.stack.vk().take_calls();
+    let callbacks = (0..50).map(|_| merchant.browser.come_from_elsewhere_without_following(&callback));
+    let pages = join_all(callbacks).await;
+    assert!(pages.iter().all(|page| page.status == 303));
+    let exchanges = test.stack.vk().take_calls().iter().filter(|call| call.path == "/access_token").count();
+    assert_eq!(exchanges, 1);
+    assert!(merchant.dashboard().await.contains("Работает"));
+}
+
+#[tokio::test]
+async fn a_repeated_callback_of_a_finished_attempt_is_answered_calmly() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let consent = merchant.start_connecting().await;
+    let callback = merchant.allow(&consent, ANNA).await;
+    merchant.browser.come_from_elsewhere(&callback).await;
+    test.stack.vk().take_calls();
+    let page = merchant.browser.come_from_elsewhere(&callback).await;
+    assert_eq!(page.path(), "/connections");
+    assert!(test.stack.vk().take_calls().is_empty());
+    merchant.disconnect().await;
+    let page = merchant.browser.come_from_elsewhere(&callback).await;
+    assert_eq!(page.path(), "/vk?error=attempt_used");
+}
+
+#[tokio::test]
+async fn tabs_do_not_disturb_each_other() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let mut callbacks = Vec::new();
+    for _ in 0..3 {
+        let consent = merchant.start_connecting().await;
+        callbacks.push(merchant.allow(&consent, ANNA).await);
+    }
+    for tab in [1, 0, 2] {
+        assert_eq!(merchant.browser.come_from_elsewhere(&callbacks[tab]).await.path(), "/connections");
+    }
+}
+
+#[tokio::test]
+async fn the_eleventh_tab_closes_the_first_and_spares_the_others() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let mut callbacks = Vec::new();
+    for _ in 0..11 {
+        let consent = merchant.start_connecting().await;
+        callbacks.push(merchant.allow(&consent, ANNA).await);
+        test.clock.advance(SignedDuration::from_secs(1));
+    }
+    let first = merchant.browser.come_from_elsewhere(&callbacks[0]).await;
+    assert_eq!(first.path(), "/vk?error=invalid_state");
+    for callback in &callbacks[1..] {
+        assert_eq!(merchant.browser.come_from_elsewhere(callback).await.path(), "/connections");
+    }
+}
+
+#[tokio::test]
+async fn abandoned_tabs_make_room_once_their_time_has_passed() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    for _ in 0..10 {
+        merchant.start_connecting().await;
+    }
+    test.clock.advance(SignedDuration::from_mins(10));
+    assert!(merchant.connect(ANNA).await.text().contains("Работает"));
+}
+
+#[tokio::test]
+async fn a_person_may_start_thirty_times_a_minute() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let mut refused = 0;
+    for _ in 0..100 {
+        let location = authorize_url(&merchant, &test).await;
+        refused += usize::from(location.ends_with("/vk?error=too_many_attempts"));
+    }
+    assert_eq!(refused, 70);
+    test.clock.advance(SignedDuration::from_mins(1));
+    assert!(merchant.connect(ANNA).await.text().contains("Работает"));
+}
+
+#[tokio::test]
+async fn a_refusal_at_vk_is_told_and_leaves_a_working_connection_alone() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    merchant.connect(ANNA).await;
+    let consent = merchant.start_connecting().await;
+    let callback = merchant.refuse(&consent).await;
+    let page = merchant.browser.come_from_elsewhere(&callback).await;
+    assert_eq!(page.path(), "/vk?error=access_denied");
+    assert!(page.text().contains("Вы отказали в доступе") && page.text().contains("Подключено"));
+    let again = merchant.browser.come_from_elsewhere(&callback).await;
+    assert_eq!(again.path(), "/connections", "the refusal is spent, and the person is connected");
+}
+
+#[tokio::test]
+async fn an_error_without_a_sound_state_changes_nothing() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let url = test.url(&format!("/vk/callback?error=access_denied&state={}", "A".repeat(43)));
+    assert_eq!(merchant.browser.come_from_elsewhere(&url).await.path(), "/vk?error=invalid_state");
+}
+
+#[tokio::test]
+async fn an_error_of_vk_that_is_no_refusal_is_told_in_other_words() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let state = parameter(&authorize_url(&merchant, &test).await, "state");
+    let url = test.url(&format!("/vk/callback?error=server_error&error_description=canary&state={state}"));
+    let page = merchant.browser.come_from_elsewhere(&url).await;
+    assert_eq!(page.path(), "/vk?error=provider_error");
+    assert!(!page.body.contains("canary"));
+}
+
+#[tokio::test]
+async fn a_code_that_vk_refuses_ends_the_attempt_and_leaves_the_connection_alone() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    merchant.connect(ANNA).await;
+    let consent = merchant.start_connecting().await;
+    let callback = with(&merchant.allow(&consent, ANNA).await, "code", "not-a-code");
+    let page = merchant.browser.come_from_elsewhere(&callback).await;
+    assert_eq!(page.path(), "/vk?error=token_exchange");
+    assert!(merchant.dashboard().await.contains("Работает"));
+}
+
+#[tokio::test]
+async fn a_token_with_too_few_rights_is_not_connected() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let consent = merchant.start_connecting().await;
+    let form = consent.form("/authorize").without("market").with("account", "1000001");
+    let page = merchant.browser.submit(form.with("decision", "allow")).await;
+    assert_eq!(page.path(), "/vk?error=permission_missing");
+    assert!(merchant.dashboard().await.contains("Не подключено"));
+}
+
+#[tokio::test]
+async fn a_token_that_expires_says_when_and_turns_red_then() {
+    let test = TestStack::with_parameters([("DisplayTimezone", "UTC")]).await;
+    let merchant = test.merchant("demo|romashka").await;
+    let consent = merchant.start_connecting().await;
+    let form = consent.form("/authorize").without("offline").with("account", "1000001");
+    merchant.browser.submit(form.with("decision", "allow")).await;
+    let page = merchant.open("/vk").await.text();
+    assert!(page.contains("Доступ действует до 23 ноября 2026, 04:16 UTC"), "{page}");
+    test.clock.advance(SignedDuration::from_hours(24));
+    let merchant = test.merchant("demo|romashka").await;
+    assert!(merchant.open("/vk").await.text().contains("Срок доступа истёк"));
+    test.stack.vk().take_calls();
+    test.stack.sweep().await.unwrap();
+    assert!(test.stack.vk().take_calls().is_empty(), "an expired token is not shown to VK");
+    assert!(merchant.dashboard().await.contains("Нужно переподключить"));
+}
+
+#[tokio::test]
+async fn a_token_without_expiry_never_turns_red_by_itself() {
+    let test = TestStack::start().await;
+    test.merchant("demo|romashka").await.connect(ANNA).await;
+    test.clock.advance(SignedDuration::from_hours(24 * 365));
+    test.stack.sweep().await.unwrap();
+    let merchant = test.merchant("demo|romashka").await;
+    assert!(merchant.dashboard().await.contains("Работает"));
+}
+
+#[tokio::test]
+async fn a_deactivated_account_is_not_connected() {
+    let test = TestStack::start().await;
+    test.stack.vk().deactivate(ANNA, Some("banned"));
+    let merchant = test.merchant("demo|romashka").await;
+    assert_eq!(merchant.connect(ANNA).await.path(), "/vk?error=account_unavailable");
+}
+
+#[tokio::test]
+async fn trouble_at_vk_ends_in_words_at_every_step() {
+    let down = [Weather::Down, Weather::Garbled, Weather::Challenge, Weather::Redirecting, Weather::Endless];
+    for weather in down {
+        let test = TestStack::start().await;
+        let merchant = test.merchant("demo|romashka").await;
+        let consent = merchant.start_connecting().await;
+        let callback = merchant.allow(&consent, ANNA).await;
+        test.stack.vk().set_weather(weather);
+        let page = merchant.browser.come_from_elsewhere(&callback).await;
+        assert_eq!(page.path(), "/vk?error=provider_unavailable", "{weather:?}");
+        assert!(page.text().contains("ВКонтакте сейчас не отвечает"));
+    }
+}
+
+#[tokio::test]
+async fn a_profile_that_cannot_be_read_leaves_the_old_connection_alone() {
+    for code in [1, 8, 14, 5] {
+        let test = TestStack::start().await;
+        let merchant = test.merchant("demo|romashka").await;
+        merchant.connect(ANNA).await;
+        test.stack.vk().answer_with_error(ANNA, Some(code));
+        assert_eq!(merchant.connect(ANNA).await.path(), "/vk?error=profile", "VK's error {code}");
+        test.stack.vk().answer_with_error(ANNA, None);
+        test.stack.sweep().await.unwrap();
+        assert!(merchant.dashboard().await.contains("Работает"), "the first token is still there");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_changed_at_vk_and_in_secrets_manager_is_picked_up_at_once() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    merchant.connect(ANNA).await;
+    test.stack.vk().set_client_secret("rotated");
+    assert_eq!(merchant.connect(ANNA).await.path(), "/vk?error=app_rejected");
+    test.stack.aws().put_secret("local/vk-client-secret", "rotated");
+    assert_eq!(merchant.connect(ANNA).await.path(), "/connections");
+}
+
+#[tokio::test]
+async fn a_phone_gets_vks_page_for_phones() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let cookie = format!("session={}", merchant.browser.cookie("session").unwrap());
+    let mut event = crate::support::event("GET /vk/connect", "", &[&cookie]);
+    event["headers"]["sec-ch-ua-mobile"] = "?1".into();
+    let answer = test.stack.invoke("connect", &event).await.unwrap();
+    let location = crate::support::response_header(&answer, "location");
+    assert_eq!(parameter(location, "display"), "mobile");
+}
+
+#[tokio::test]
+async fn another_site_cannot_make_a_browser_start_connecting() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let page = merchant.browser.come_from_elsewhere(&test.url("/vk/connect")).await;
+    assert_eq!(page.status, 403);
+    assert!(page.text().contains("Действие не подтверждено"));
+}
+
+#[tokio::test]
+async fn a_callback_without_a_cookie_is_sent_round_once_and_then_to_sign_in() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let consent = merchant.start_connecting().await;
+    let callback = merchant.allow(&consent, ANNA).await;
+    test.stack.vk().take_calls();
+    let cookieless = test.browser();
+    let first = cookieless.come_from_elsewhere_without_following(&callback).await;
+    assert_eq!(first.status, 303);
+    assert_eq!(first.location(), format!("{callback}&again=1"));
+    let second = cookieless.open_without_following(&first.location()).await;
+    assert_eq!(second.location(), test.url("/vk?error=session_expired"));
+    assert!(test.stack.vk().take_calls().is_empty());
+
+    let page = merchant.browser.open(&first.location()).await;
+    assert_eq!(page.path(), "/connections", "the attempt was not touched");
+}
+
+#[tokio::test]
+async fn a_person_whose_session_ended_at_vk_signs_in_and_reads_why() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let consent = merchant.start_connecting().await;
+    let callback = merchant.allow(&consent, ANNA).await;
+    merchant.browser.forget_cookie("session");
+    let sign_in = merchant.browser.come_from_elsewhere(&callback).await;
+    let form = sign_in.form("/authorize").with("person", "demo|romashka");
+    let page = merchant.browser.submit(form).await;
+    assert_eq!(page.path(), "/vk?error=session_expired");
+    assert!(page.text().contains("Сеанс завершился раньше"));
+}
+
+#[tokio::test]
+async fn the_secret_and_the_tokens_travel_in_bodies_and_headers_alone() {
+    let test = TestStack::start().await;
+    test.merchant("demo|romashka").await.connect(ANNA).await;
+    test.stack.sweep().await.unwrap();
+    for call in test.stack.vk().take_calls() {
+        assert_eq!((call.http_method.as_str(), call.query.as_str()), ("POST", ""), "{}", call.path);
+    }
+}
+
+#[tokio::test]
+async fn the_documented_get_form_works_where_it_is_configured() {
+    let test = TestStack::with_parameters([("VkTokenMethod", "get")]).await;
+    let merchant = test.merchant("demo|romashka").await;
+    assert!(merchant.connect(ANNA).await.text().contains("Работает"));
+    let calls = test.stack.vk().take_calls();
+    let exchange = calls.iter().find(|call| call.path == "/access_token").unwrap();
+    assert_eq!(exchange.http_method, "GET");
+}

@@ -1,0 +1,113 @@
+//! The security headers, on every answer there is.
+
+use crate::support::{Page, TestStack};
+
+const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
+                   base-uri 'none'; object-src 'none'; frame-ancestors 'none'";
+
+fn assert_secure(page: &Page) {
+    let expected = [
+        ("content-security-policy", CSP),
+        ("strict-transport-security", "max-age=63072000; includeSubDomains"),
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+    ];
+    for (name, value) in expected {
+        assert_eq!(page.header(name), value, "{name} of {}", page.path());
+    }
+    for name in ["server", "x-powered-by"] {
+        assert_eq!(page.header(name), "", "{name} of {}", page.path());
+    }
+}
+
+/// One answer of every kind: pages, redirects, refusals, files, failures.
+async fn answers(test: &TestStack) -> Vec<Page> {
+    let merchant = test.merchant("demo|romashka").await;
+    merchant.connect(1_000_001).await;
+    let mut answers = Vec::new();
+    for path in [
+        "/",
+        "/connections",
+        "/vk",
+        "/vk?error=zzz",
+        "/vk?error=%FF",
+        "/vk/connect",
+        "/vk/callback",
+        "/login",
+        "/login/callback",
+        "/nope",
+    ] {
+        answers.push(merchant.browser.open_without_following(&test.url(path)).await);
+    }
+    let form = merchant.open("/vk").await.form("/vk/disconnect");
+    answers.push(merchant.browser.submit_without_following(form.clone().without("csrf")).await);
+    answers.push(merchant.browser.submit_without_following(form).await);
+    let form = merchant.open("/connections").await.form("/logout");
+    answers.push(merchant.browser.submit_without_following(form).await);
+    answers.push(merchant.open("/login").await);
+    test.stack.aws().calls().break_operation("BatchGetItem");
+    let merchant = test.merchant("demo|romashka").await;
+    answers.push(merchant.open("/vk").await);
+    answers
+}
+
+#[tokio::test]
+async fn every_answer_has_the_security_headers() {
+    let test = TestStack::start().await;
+    let answers = answers(&test).await;
+    let statuses: std::collections::BTreeSet<_> = answers.iter().map(|page| page.status.as_u16()).collect();
+    assert_eq!(statuses.into_iter().collect::<Vec<_>>(), [200, 303, 400, 403, 404, 503]);
+    answers.iter().for_each(assert_secure);
+}
+
+#[tokio::test]
+async fn nothing_personal_is_kept_by_browsers_or_told_to_others() {
+    let test = TestStack::start().await;
+    for page in answers(&test).await {
+        assert_eq!(page.header("cache-control"), "no-store", "{}", page.path());
+        let policy = if page.status == 303 { "no-referrer" } else { "same-origin" };
+        assert_eq!(page.header("referrer-policy"), policy, "{}", page.path());
+        let media_type = if page.status == 303 { "" } else { "text/html; charset=utf-8" };
+        assert_eq!(page.header("content-type"), media_type, "{}", page.path());
+    }
+}
+
+#[tokio::test]
+async fn files_have_the_security_headers_too() {
+    let test = TestStack::start().await;
+    let page = test.browser().open(&test.url("/nope")).await;
+    for path in page.body.split("href=\"/assets/").skip(1).filter_map(|part| part.split('"').next()) {
+        let file = test.browser().open(&test.url(&format!("/assets/{path}"))).await;
+        assert_eq!(file.status, 200);
+        assert_secure(&file);
+    }
+}
+
+#[tokio::test]
+async fn every_cookie_is_closed_to_scripts_and_to_other_sites() {
+    let test = TestStack::start().await;
+    for page in answers(&test).await {
+        for cookie in page.headers.get_all("set-cookie") {
+            let cookie = cookie.to_str().unwrap();
+            for attribute in ["HttpOnly", "SameSite=Lax", "Path=/"] {
+                assert!(cookie.contains(attribute), "{attribute} of a cookie of {}", page.path());
+            }
+            assert!(!cookie.contains("Domain"), "{}", page.path());
+        }
+    }
+}
+
+#[tokio::test]
+async fn ten_open_attempts_do_not_swell_the_requests_headers() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    for _ in 0..10 {
+        merchant.start_connecting().await;
+    }
+    let cookies = ["session", "sign-in", "place", "notice"];
+    let length: usize =
+        cookies.iter().filter_map(|name| merchant.browser.cookie(name)).map(|c| c.len()).sum();
+    assert!(length < 1_024, "{length} bytes of cookies");
+}

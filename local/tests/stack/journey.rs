@@ -1,0 +1,81 @@
+//! The main job, from beginning to end.
+
+use crate::support::TestStack;
+
+const ANNA: u64 = 1_000_001;
+const IVAN: u64 = 1_000_002;
+
+#[tokio::test]
+async fn a_merchant_connects_sees_it_break_reconnects_and_disconnects() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    assert!(merchant.dashboard().await.contains("Не подключено"));
+
+    let page = merchant.connect(ANNA).await;
+    assert_eq!(page.path(), "/connections");
+    assert!(page.text().contains("Анна Смирнова") && page.text().contains("Работает"), "{}", page.text());
+    let page = merchant.open("/vk").await;
+    assert!(page.text().contains("Подключено") && page.text().contains("1000001"));
+
+    test.stack.vk().revoke_tokens(ANNA);
+    assert!(merchant.dashboard().await.contains("Работает"), "nobody has asked VK yet");
+    test.stack.sweep().await.unwrap();
+    assert!(merchant.dashboard().await.contains("Нужно переподключить"));
+    assert!(merchant.open("/vk").await.text().contains("ВКонтакте больше не принимает доступ"));
+
+    assert!(merchant.connect(ANNA).await.text().contains("Работает"));
+    test.stack.sweep().await.unwrap();
+    assert!(merchant.dashboard().await.contains("Работает"));
+
+    let page = merchant.disconnect().await;
+    assert_eq!(page.path(), "/vk");
+    assert!(page.text().contains("Подключить ВКонтакте"));
+    assert!(merchant.dashboard().await.contains("Не подключено"));
+}
+
+#[tokio::test]
+async fn merchants_see_their_own_connections_alone() {
+    let test = TestStack::start().await;
+    let (maria, boris) = (test.merchant("demo|romashka").await, test.merchant("demo|lavka").await);
+    maria.connect(ANNA).await;
+    boris.connect(IVAN).await;
+    assert!(maria.dashboard().await.contains("Анна Смирнова"));
+    let of_boris = boris.dashboard().await;
+    assert!(of_boris.contains("Иван Петров") && !of_boris.contains("Анна"), "{of_boris}");
+    maria.disconnect().await;
+    assert!(boris.dashboard().await.contains("Иван Петров"));
+}
+
+#[tokio::test]
+async fn one_vk_account_may_serve_two_merchants() {
+    let test = TestStack::start().await;
+    for person in ["demo|romashka", "demo|lavka"] {
+        let merchant = test.merchant(person).await;
+        assert!(merchant.connect(ANNA).await.text().contains("Анна Смирнова"));
+    }
+}
+
+#[tokio::test]
+async fn another_account_may_take_the_place_of_the_first() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    merchant.connect(ANNA).await;
+    let page = merchant.connect(IVAN).await.text();
+    assert!(page.contains("Иван Петров") && !page.contains("Анна"), "{page}");
+}
+
+#[tokio::test]
+async fn after_three_quarters_of_an_hour_without_an_answer_the_dashboard_turns_amber() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    merchant.connect(ANNA).await;
+    test.stack.vk().set_weather(local::vk::Weather::Down);
+    for _ in 0..3 {
+        test.clock.advance(jiff::SignedDuration::from_mins(15));
+        test.stack.sweep().await.unwrap();
+    }
+    assert!(merchant.dashboard().await.contains("Давно не проверялось"));
+    test.stack.vk().set_weather(local::vk::Weather::Fair);
+    test.stack.sweep().await.unwrap();
+    assert!(merchant.dashboard().await.contains("Работает"));
+}

@@ -1,0 +1,175 @@
+//! Nothing secret leaves: neither in a log line of any level, nor in an answer.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::sync::Once;
+
+use local::vk::Weather;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::dynamic_filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::support::TestStack;
+
+const ANNA: u64 = 1_000_001;
+
+thread_local! {
+    /// What this thread has logged. A test and its stack run on one thread.
+    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static COLLECTING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Writes into this thread's log.
+struct Log;
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        LOG.with_borrow_mut(|log| log.extend_from_slice(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Starts collecting, at the finest level there is.
+fn start_log() {
+    static START: Once = Once::new();
+    START.call_once(|| {
+        let collecting = dynamic_filter_fn(|_, _| COLLECTING.get());
+        let lines = tracing_subscriber::fmt::layer().json().with_writer(|| Log).with_filter(collecting);
+        tracing_subscriber::registry().with(lines).init();
+    });
+    COLLECTING.set(true);
+}
+
+fn logged() -> String {
+    LOG.with_borrow(|log| String::from_utf8_lossy(log).into_owned())
+}
+
+/// The lines of this product's own crates; of libraries, those that the telemetry lets through,
+/// which cuts them off at `INFO`.
+fn own_lines(log: &str) -> String {
+    let own = [
+        "evosync",
+        "audit",
+        "page",
+        "connect",
+        "callback",
+        "disconnect",
+        "dashboard",
+        "login",
+        "assets",
+        "health_check",
+        "local",
+    ];
+    let is_own = |line: &&str| {
+        own.iter().any(|name| {
+            line.contains(&format!("\"target\":\"{name}\""))
+                || line.contains(&format!("\"target\":\"{name}::"))
+                || line.contains(&format!("\"target\":\"{name}_"))
+        }) || !line.contains("\"level\":\"DEBUG\"") && !line.contains("\"level\":\"TRACE\"")
+    };
+    log.lines().filter(is_own).collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn no_log_line_and_no_answer_holds_a_secret_whatever_goes_wrong() {
+    start_log();
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let mut secrets: Vec<String> = ["vk-client-secret", "token-keys", "oidc-client-secret"]
+        .iter()
+        .flat_map(|name| {
+            let value = test.stack.aws().secret(&format!("local/{name}")).unwrap();
+            value.split('"').filter(|part| part.len() > 20).map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect();
+    secrets.push(merchant.browser.cookie("session").unwrap().split_once('.').unwrap().1.to_owned());
+    secrets.push(merchant.browser.cookie("sign-in").unwrap());
+
+    let mut answers = String::new();
+    for weather in [
+        Weather::Fair,
+        Weather::Down,
+        Weather::Garbled,
+        Weather::Redirecting,
+        Weather::Endless,
+        Weather::RateLimited,
+    ] {
+        test.stack.vk().set_weather(Weather::Fair);
+        let consent = merchant.start_connecting().await;
+        let callback = merchant.allow(&consent, ANNA).await;
+        let url = url::Url::parse(&callback).unwrap();
+        secrets.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
+        test.stack.vk().set_weather(weather);
+        let page = merchant.browser.come_from_elsewhere(&callback).await;
+        answers += &page.body;
+        page.headers.values().for_each(|value| answers.push_str(value.to_str().unwrap()));
+        test.stack.sweep().await.unwrap();
+    }
+    test.stack.vk().set_weather(Weather::Fair);
+    test.stack.vk().set_client_secret("another");
+    merchant.connect(ANNA).await;
+    test.stack.vk().answer_with_error(ANNA, Some(5));
+    test.stack.sweep().await.unwrap();
+    for operation in ["PutItem", "TransactWriteItems", "BatchGetItem", "UpdateItem", "GetSecretValue"] {
+        test.stack.aws().calls().break_operation(operation);
+        answers.push_str(&merchant.browser.follow(&test.url("/vk/connect")).await.body);
+        answers.push_str(&merchant.open("/connections").await.body);
+        let _ = test.stack.sweep().await;
+    }
+    secrets.extend(test.stack.vk().tokens());
+
+    let logged = own_lines(&logged());
+    assert!(secrets.len() >= 18, "the secrets are collected");
+    for secret in &secrets {
+        assert!(!logged.contains(secret.as_str()), "a secret of {} characters is in the log", secret.len());
+        assert!(
+            !answers.contains(secret.as_str()),
+            "a secret of {} characters is in an answer",
+            secret.len()
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_table_holds_no_readable_token() {
+    let test = TestStack::start().await;
+    test.merchant("demo|romashka").await.connect(ANNA).await;
+    let tokens = test.stack.vk().tokens();
+    assert_eq!(tokens.len(), 1);
+    let dump = format!("{:?}", test.connections().rows().await);
+    assert!(!dump.contains(&tokens[0]));
+    let sealed = test.connections().row().await["access_token"].as_b().unwrap().clone().into_inner();
+    assert!(!sealed.windows(16).any(|window| tokens[0].as_bytes().windows(16).any(|part| part == window)));
+}
+
+#[tokio::test]
+async fn what_happened_to_a_connection_is_audited_with_a_correlation_id() {
+    start_log();
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    merchant.connect(ANNA).await;
+    merchant.connect(ANNA).await;
+    test.stack.vk().deactivate(ANNA, Some("banned"));
+    test.stack.sweep().await.unwrap();
+    test.stack.vk().deactivate(ANNA, None);
+    test.stack.sweep().await.unwrap();
+    merchant.disconnect().await;
+    let log = logged();
+    let audit: Vec<serde_json::Value> = log
+        .lines()
+        .filter(|line| line.contains("\"target\":\"audit\""))
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let events: Vec<_> = audit.iter().map(|line| line["fields"]["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["connected", "reconnected", "broken", "recovered", "disconnected"]);
+    for line in &audit {
+        assert_eq!(line["fields"]["user"], "demo|romashka");
+        assert_eq!(line["fields"]["provider"], "vk");
+        assert!(line["span"]["correlation_id"].as_str().is_some_and(|id| !id.is_empty()), "{line}");
+    }
+}

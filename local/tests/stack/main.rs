@@ -1,0 +1,27 @@
+//! The product in its whole stack, driven from outside.
+
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on has failed, and talks to this machine alone"
+)]
+
+mod bad_input;
+mod connecting;
+mod disconnecting;
+mod faults;
+mod handlers;
+mod headers;
+mod journey;
+mod leaks;
+mod round_trips;
+mod running_locally;
+mod signing_in;
+mod store;
+mod support;
+mod sweeping;
+mod templates;
+mod tls;
+mod vk_client;

@@ -1,0 +1,89 @@
+//! How often a request asks the store, counted at the endpoint.
+
+use crate::support::TestStack;
+
+const ANNA: u64 = 1_000_001;
+
+#[tokio::test]
+async fn a_page_is_one_call() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    merchant.connect(ANNA).await;
+    for path in ["/connections", "/vk", "/vk?error=access_denied"] {
+        test.stack.aws().calls().take();
+        assert_eq!(merchant.open(path).await.status, 200);
+        assert_eq!(test.stack.aws().calls().take(), ["BatchGetItem"], "{path}");
+    }
+}
+
+#[tokio::test]
+async fn sliding_the_idle_limit_costs_one_more_call_every_five_minutes() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    test.clock.advance(jiff::SignedDuration::from_mins(5));
+    test.stack.aws().calls().take();
+    merchant.open("/vk").await;
+    assert_eq!(test.stack.aws().calls().take(), ["BatchGetItem", "UpdateItem"]);
+    merchant.open("/vk").await;
+    assert_eq!(test.stack.aws().calls().take(), ["BatchGetItem"]);
+}
+
+#[tokio::test]
+async fn whoever_is_not_signed_in_costs_nothing() {
+    let test = TestStack::start().await;
+    let browser = test.browser();
+    test.stack.aws().calls().take();
+    for path in ["/", "/connections", "/vk", "/vk/connect", "/no/such/page"] {
+        browser.open_without_following(&test.url(path)).await;
+    }
+    assert!(test.stack.aws().calls().take().is_empty());
+}
+
+#[tokio::test]
+async fn connecting_is_one_call_and_coming_back_two() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    test.stack.aws().calls().take();
+    let consent = merchant.start_connecting().await;
+    assert_eq!(test.stack.aws().calls().take(), ["TransactWriteItems"]);
+    let callback = merchant.allow(&consent, ANNA).await;
+    merchant.browser.come_from_elsewhere_without_following(&callback).await;
+    assert_eq!(test.stack.aws().calls().take(), ["TransactWriteItems", "PutItem"]);
+}
+
+#[tokio::test]
+async fn a_repeated_callback_is_two_calls() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let consent = merchant.start_connecting().await;
+    let callback = merchant.allow(&consent, ANNA).await;
+    merchant.browser.come_from_elsewhere(&callback).await;
+    test.stack.aws().calls().take();
+    merchant.browser.come_from_elsewhere_without_following(&callback).await;
+    assert_eq!(test.stack.aws().calls().take(), ["TransactWriteItems", "GetItem"]);
+}
+
+#[tokio::test]
+async fn disconnecting_is_one_call() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    merchant.connect(ANNA).await;
+    let form = merchant.open("/vk").await.form("/vk/disconnect");
+    test.stack.aws().calls().take();
+    merchant.browser.submit_without_following(form).await;
+    assert_eq!(test.stack.aws().calls().take(), ["TransactWriteItems"]);
+}
+
+#[tokio::test]
+async fn secrets_are_asked_for_again_after_five_minutes() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    merchant.connect(ANNA).await;
+    test.stack.aws().calls().take();
+    merchant.connect(ANNA).await;
+    assert!(!test.stack.aws().calls().take().contains(&"GetSecretValue".to_owned()));
+    test.clock.advance(jiff::SignedDuration::from_mins(5));
+    merchant.connect(ANNA).await;
+    let asked = test.stack.aws().calls().take().into_iter().filter(|call| call == "GetSecretValue").count();
+    assert_eq!(asked, 2, "the client secret and the token keys");
+}

@@ -1,0 +1,126 @@
+//! `cargo run`: the command itself, started as a developer starts it.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::ChildStdout;
+
+use crate::support::Browser;
+
+/// A running command that is killed when the test ends early.
+struct Running {
+    child: tokio::process::Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    product: String,
+    greeting: String,
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
+    command.args(arguments).stderr(Stdio::null());
+    command
+}
+
+async fn start(arguments: &[&str]) -> Running {
+    let mut command = tokio::process::Command::from(command(arguments));
+    let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut greeting = String::new();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        if let Some(product) = line.strip_prefix("ready ") {
+            return Running { child, lines, product: product.to_owned(), greeting };
+        }
+        greeting.push_str(&line);
+        greeting.push('\n');
+    }
+    panic!("the stack said no more: {greeting}");
+}
+
+impl Running {
+    /// Ctrl-C.
+    async fn interrupt(mut self) -> (std::process::ExitStatus, String) {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        let last = self.lines.next_line().await.unwrap().unwrap_or_default();
+        (self.child.wait().await.unwrap(), last)
+    }
+
+    async fn signed_in(&self) -> Browser {
+        let browser = Browser::new(&self.product);
+        let sign_in = browser.open(&format!("{}/login", self.product)).await;
+        browser.submit(sign_in.form("/authorize").with("person", "demo|romashka")).await;
+        browser
+    }
+}
+
+fn folder(name: &str) -> std::path::PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    folder
+}
+
+#[tokio::test]
+async fn it_says_where_everything_is_and_stops_when_interrupted() {
+    let running = start(&["--port", "0", "--memory"]).await;
+    for part in
+        ["product", "simulated VK", "/control", "sign-in", "AWS endpoint", "Мария Орлова", "data", "Ctrl-C"]
+    {
+        assert!(running.greeting.contains(part), "{part}: {}", running.greeting);
+    }
+    assert!(running.product.starts_with("http://localhost:"));
+    let (status, last) = running.interrupt().await;
+    assert!(status.success());
+    assert_eq!(last, "stopped");
+}
+
+#[tokio::test]
+async fn it_keeps_its_data_from_one_run_to_the_next() {
+    let folder = folder("keeps-its-data");
+    let arguments = ["--port", "0", "--data", folder.to_str().unwrap()];
+    let running = start(&arguments).await;
+    let browser = running.signed_in().await;
+    let consent = browser.follow(&format!("{}/vk/connect", running.product)).await;
+    let form = consent.form("/authorize").with("account", "1000001").with("decision", "allow");
+    assert!(browser.submit(form).await.text().contains("Анна Смирнова"));
+    running.interrupt().await;
+
+    let running = start(&arguments).await;
+    let browser = running.signed_in().await;
+    let page = browser.open(&format!("{}/connections", running.product)).await;
+    assert!(page.text().contains("Анна Смирнова") && page.text().contains("Работает"));
+    // VK remembers the token, too: a check still finds it alive.
+    let control = running.greeting.split_whitespace().find(|word| word.ends_with("/control")).unwrap();
+    let controls = browser.open(control).await;
+    let found = browser.submit(controls.form("/control/sweep")).await;
+    assert!(found.body.contains("&quot;alive&quot;: 1"), "{}", found.text());
+    running.interrupt().await;
+}
+
+#[tokio::test]
+async fn its_secrets_are_readable_by_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = folder("secrets");
+    start(&["--port", "0", "--data", folder.to_str().unwrap()]).await.interrupt().await;
+    let mode = std::fs::metadata(folder.join("secrets.json")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named_with_a_way_out() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = command(&["--port", &port, "--memory"]).output().unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains(&format!("port {port} is taken")) && said.contains("--port"), "{said}");
+}
+
+#[tokio::test]
+async fn the_command_explains_its_flags() {
+    let output = command(&["--help"]).output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    for flag in ["--port", "--memory", "--data"] {
+        assert!(help.contains(flag), "{help}");
+    }
+}

@@ -1,0 +1,301 @@
+//! Signing in and out, and what a session is worth.
+
+use jiff::SignedDuration;
+use serde_json::json;
+
+use crate::support::{TestStack, text};
+
+#[tokio::test]
+async fn pages_send_whoever_is_not_signed_in_to_sign_in() {
+    let test = TestStack::start().await;
+    for path in ["/connections", "/vk", "/vk?error=access_denied", "/vk/connect"] {
+        let page = test.browser().open_without_following(&test.url(path)).await;
+        assert_eq!((page.status.as_u16(), page.header("location")), (303, "/login"), "{path}");
+    }
+    let page = test.browser().open_without_following(&test.url("/")).await;
+    assert_eq!((page.status.as_u16(), page.header("location")), (303, "/connections"));
+}
+
+#[tokio::test]
+async fn a_person_ends_where_they_were_headed() {
+    let test = TestStack::start().await;
+    for (asked, reached) in [
+        ("/connections", "/connections"),
+        ("/vk", "/vk"),
+        ("/vk?error=access_denied", "/vk?error=access_denied"),
+        ("/vk?error=zzz", "/vk"),
+        ("/vk/connect", "/vk"),
+    ] {
+        let browser = test.browser();
+        let sign_in = browser.open(&test.url(asked)).await;
+        let form = sign_in.form("/authorize").with("person", "demo|romashka");
+        assert_eq!(browser.submit(form).await.path(), reached);
+    }
+}
+
+#[tokio::test]
+async fn a_forged_place_leads_nowhere_else() {
+    let test = TestStack::start().await;
+    for forged in ["//evil.example", "https:evil.example", "\\evil", "%2F%2Fevil"] {
+        let browser = test.browser();
+        browser.set_cookie("place", forged);
+        let sign_in = browser.open(&test.url("/login")).await;
+        let form = sign_in.form("/authorize").with("person", "demo|romashka");
+        assert_eq!(browser.submit(form).await.path(), "/connections");
+    }
+}
+
+#[tokio::test]
+async fn the_issuer_is_asked_by_code_flow_with_pkce() {
+    let test = TestStack::start().await;
+    let page = test.browser().open_without_following(&test.url("/login")).await;
+    let location = page.location();
+    assert!(location.starts_with(&format!("{}/authorize?response_type=code&", test.stack.issuer().url())));
+    for part in ["code_challenge=", "code_challenge_method=S256", "nonce=", "state=", "scope=openid+profile"]
+    {
+        assert!(location.contains(part), "{part}: {location}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_cookie_is_new_at_every_sign_in_and_the_old_one_ends() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let first = merchant.browser.cookie("session").unwrap();
+    merchant.sign_in("demo|romashka").await;
+    let second = merchant.browser.cookie("session").unwrap();
+    assert_ne!(first, second);
+    merchant.browser.set_cookie("session", &first);
+    let page = merchant.browser.open_without_following(&test.url("/vk")).await;
+    assert_eq!(page.header("location"), "/login");
+}
+
+#[tokio::test]
+async fn a_session_somebody_else_made_up_is_not_adopted() {
+    let test = TestStack::start().await;
+    let made_up = "ZGVtb3xyb21hc2hrYQ.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let browser = test.browser();
+    browser.set_cookie("session", made_up);
+    let sign_in = browser.open(&test.url("/vk")).await;
+    browser.submit(sign_in.form("/authorize").with("person", "demo|romashka")).await;
+    assert_ne!(browser.cookie("session").unwrap(), made_up);
+}
+
+#[tokio::test]
+async fn a_session_is_believed_for_its_own_user_alone() {
+    let test = TestStack::start().await;
+    let (maria, boris) = (test.merchant("demo|romashka").await, test.merchant("demo|lavka").await);
+    boris.connect(1_000_002).await;
+    let (_, secret) = {
+        let cookie = maria.browser.cookie("session").unwrap();
+        cookie.split_once('.').map(|(user, secret)| (user.to_owned(), secret.to_owned())).unwrap()
+    };
+    let cookie = boris.browser.cookie("session").unwrap();
+    let (user, _) = cookie.split_once('.').unwrap();
+    maria.browser.set_cookie("session", &format!("{user}.{secret}"));
+    for path in ["/connections", "/vk", "/vk/connect"] {
+        let page = maria.browser.open_without_following(&test.url(path)).await;
+        assert_eq!(page.header("location"), "/login", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_table_holds_nothing_that_signs_in_or_finishes_an_attempt() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let consent = merchant.start_connecting().await;
+    let state = consent.form("/authorize").field("state").unwrap().to_owned();
+    let cookie = merchant.browser.cookie("session").unwrap();
+    let (_, secret) = cookie.split_once('.').unwrap();
+    let dump = format!("{:?}", test.sessions().rows().await);
+    assert!(!dump.contains(secret) && !dump.contains(&state));
+}
+
+#[tokio::test]
+async fn an_hour_without_activity_ends_a_session_and_activity_keeps_it() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    for _ in 0..3 {
+        test.clock.advance(SignedDuration::from_mins(59));
+        assert_eq!(merchant.open("/vk").await.path(), "/vk");
+    }
+    test.clock.advance(SignedDuration::from_mins(60));
+    let page = merchant.browser.open_without_following(&test.url("/vk")).await;
+    assert_eq!(page.header("location"), "/login");
+    let page = merchant.browser.open_without_following(&test.url("/vk/connect")).await;
+    assert_eq!(page.header("location"), "/login");
+}
+
+#[tokio::test]
+async fn a_day_ends_a_session_however_active() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    for _ in 0..47 {
+        test.clock.advance(SignedDuration::from_mins(30));
+        assert_eq!(merchant.open("/vk").await.path(), "/vk");
+    }
+    test.clock.advance(SignedDuration::from_mins(30));
+    let page = merchant.browser.open_without_following(&test.url("/vk")).await;
+    assert_eq!(page.header("location"), "/login");
+}
+
+#[tokio::test]
+async fn signing_out_ends_the_session_and_its_open_attempts() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let consent = merchant.start_connecting().await;
+    let callback = merchant.allow(&consent, 1_000_001).await;
+    let cookie = merchant.browser.cookie("session").unwrap();
+    let page = merchant.sign_out().await;
+    assert!(page.text().contains("Вы вышли из системы"), "{}", page.text());
+    assert_eq!(merchant.browser.cookie("session"), None);
+
+    merchant.browser.set_cookie("session", &cookie);
+    let page = merchant.browser.open_without_following(&test.url("/vk")).await;
+    assert_eq!(page.header("location"), "/login");
+    test.stack.vk().take_calls();
+    let page = merchant.browser.come_from_elsewhere_without_following(&callback).await;
+    assert_eq!(page.header("location"), "/vk?error=session_expired");
+    assert!(test.stack.vk().take_calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_forged_sign_out_is_refused() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let form = merchant.open("/connections").await.form("/logout");
+    for forged in
+        [form.clone().without("csrf"), form.clone().with_header("origin", Some("https://evil.example"))]
+    {
+        assert_eq!(merchant.browser.submit(forged).await.status, 403);
+    }
+    assert_eq!(merchant.open("/vk").await.path(), "/vk");
+}
+
+#[tokio::test]
+async fn a_sign_in_is_finished_in_the_browser_that_began_it() {
+    let test = TestStack::start().await;
+    let (own, other) = (test.browser(), test.browser());
+    let sign_in = own.open(&test.url("/login")).await;
+    other.open(&test.url("/login")).await;
+    let form = sign_in.form("/authorize").with("person", "demo|romashka");
+    let callback = own.submit_without_following(form).await.location();
+    let page = other.come_from_elsewhere(&callback).await;
+    assert_eq!(page.status, 400);
+    assert!(page.text().contains("Не удалось войти"));
+    assert_eq!(other.cookie("session"), None);
+    assert_eq!(own.come_from_elsewhere(&callback).await.path(), "/connections");
+}
+
+#[tokio::test]
+async fn two_tabs_may_sign_in_at_once() {
+    let test = TestStack::start().await;
+    let browser = test.browser();
+    let tabs = [browser.open(&test.url("/vk")).await, browser.open(&test.url("/connections")).await];
+    for tab in &tabs {
+        let page = browser.submit(tab.form("/authorize").with("person", "demo|romashka")).await;
+        assert_eq!(page.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_sign_in_lives_for_ten_minutes_and_works_once() {
+    let test = TestStack::start().await;
+    let browser = test.browser();
+    let sign_in = browser.open(&test.url("/login")).await;
+    let form = sign_in.form("/authorize").with("person", "demo|romashka");
+    let callback = browser.submit_without_following(form).await.location();
+    test.clock.advance(SignedDuration::from_mins(10));
+    assert_eq!(browser.come_from_elsewhere(&callback).await.status, 400);
+
+    let sign_in = browser.open(&test.url("/login")).await;
+    let form = sign_in.form("/authorize").with("person", "demo|romashka");
+    let callback = browser.submit_without_following(form).await.location();
+    assert_eq!(browser.come_from_elsewhere(&callback).await.status, 200);
+    let again = browser.come_from_elsewhere(&callback).await;
+    assert_eq!(again.path(), "/connections", "a repeated callback goes on with the session");
+    browser.forget_cookie("session");
+    assert_eq!(browser.come_from_elsewhere(&callback).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_refusal_at_the_issuer_is_told_with_a_way_out() {
+    let test = TestStack::start().await;
+    let browser = test.browser();
+    let sign_in = browser.open(&test.url("/login")).await;
+    let page = browser.submit(sign_in.form("/authorize").with("person", "")).await;
+    assert_eq!(page.status, 400);
+    assert!(page.body.contains("href=\"/login\""));
+}
+
+#[tokio::test]
+async fn an_id_token_that_proves_nothing_signs_nobody_in() {
+    let forged = [
+        ("iss", json!("https://evil.example")),
+        ("aud", json!("another client")),
+        ("nonce", json!("another sign-in")),
+        ("exp", json!(1)),
+        ("sub", json!("")),
+    ];
+    for (claim, value) in forged {
+        let test = TestStack::start().await;
+        test.stack.issuer().set_claim(claim, value);
+        let browser = test.browser();
+        let sign_in = browser.open(&test.url("/login")).await;
+        let page = browser.submit(sign_in.form("/authorize").with("person", "demo|romashka")).await;
+        assert_eq!(page.status, 400, "{claim}");
+        assert_eq!(browser.cookie("session"), None, "{claim}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_signing_key_is_fetched_when_it_is_first_met() {
+    let test = TestStack::start().await;
+    test.merchant("demo|romashka").await;
+    test.stack.issuer().rotate_key();
+    let merchant = test.merchant("demo|romashka").await;
+    assert_eq!(merchant.open("/vk").await.path(), "/vk");
+}
+
+#[tokio::test]
+async fn another_claim_may_name_the_merchant() {
+    let test = TestStack::with_parameters([("OidcUserClaim", "merchant_id")]).await;
+    test.stack.issuer().set_claim("merchant_id", json!("m-77"));
+    test.merchant("demo|romashka").await.connect(1_000_001).await;
+    assert_eq!(text(&test.connections().row().await, "user_id"), "m-77");
+}
+
+#[tokio::test]
+async fn an_unverified_address_names_nobody() {
+    let test = TestStack::with_parameters([("OidcUserClaim", "email")]).await;
+    test.stack.issuer().set_claim("email", json!("a@shop.example"));
+    for (verified, status) in
+        [(json!(false), 400), (json!("false"), 400), (json!(true), 200), (json!("true"), 200)]
+    {
+        test.stack.issuer().set_claim("email_verified", verified);
+        let browser = test.browser();
+        let sign_in = browser.open(&test.url("/login")).await;
+        let page = browser.submit(sign_in.form("/authorize").with("person", "demo|romashka")).await;
+        assert_eq!(page.status, status);
+    }
+}
+
+#[tokio::test]
+async fn every_page_greets_the_person_and_offers_to_sign_out() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    for path in ["/connections", "/vk", "/vk?error=no_token"] {
+        let page = merchant.open(path).await;
+        assert!(page.text().contains("Мария Орлова, «Ромашка»"), "{path}");
+        assert!(page.form("/logout").field("csrf").is_some(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn session_limits_are_configurable() {
+    let test = TestStack::with_parameters([("SessionIdleMinutes", "5")]).await;
+    let merchant = test.merchant("demo|romashka").await;
+    test.clock.advance(SignedDuration::from_mins(5));
+    let page = merchant.browser.open_without_following(&test.url("/vk")).await;
+    assert_eq!(page.header("location"), "/login");
+}

@@ -1,0 +1,244 @@
+//! The store's contract, against DynamoDB itself: what each capability promises when several act at
+//! once, and what the rows look like from outside.
+
+use std::collections::BTreeMap;
+
+use evosync_connections::config::Env;
+use evosync_connections::domain::{
+    Account, AttemptId, Generation, Liveness, OfflineReason, Place, Provider, SessionCredential, State,
+    UserId,
+};
+use evosync_connections::platform::{Clock, Platform};
+use evosync_connections::store::{
+    Attempts, Begin, Checks, Completion, Finding, NewConnection, NewSession, PendingSignIn, Removal, Removed,
+    Saved, SignIns, Spend, View,
+};
+use futures_util::future::join_all;
+use jiff::SignedDuration;
+use local::testing::repeatable_entropy;
+
+use crate::support::{TestStack, text};
+
+/// The store of a test stack, every capability of it.
+struct Store {
+    view: View,
+    attempts: Attempts,
+    completion: Completion,
+    removal: Removal,
+    sign_ins: SignIns,
+    checks: Checks,
+}
+
+fn store(test: &TestStack) -> Store {
+    let clock = Clock::new(test.clock.clone());
+    let platform = &Platform { clock, entropy: repeatable_entropy(), aws: test.stack.aws().sdk_config() };
+    let env = &Env::of_map(
+        [("CONNECTIONS_TABLE", "ConnectionsTable"), ("SESSIONS_TABLE", "SessionsTable")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+    );
+    Store {
+        view: View::new(platform, env).unwrap(),
+        attempts: Attempts::new(platform, env).unwrap(),
+        completion: Completion::new(platform, env).unwrap(),
+        removal: Removal::new(platform, env).unwrap(),
+        sign_ins: SignIns::new(platform, env).unwrap(),
+        checks: Checks::new(platform, env).unwrap(),
+    }
+}
+
+fn user() -> UserId {
+    UserId::parse("shop|7").unwrap()
+}
+
+fn credential(byte: u8) -> SessionCredential {
+    SessionCredential::new(user(), [byte; 32])
+}
+
+fn attempt(byte: u8) -> AttemptId {
+    State::new([byte; 32]).attempt_id()
+}
+
+impl Store {
+    async fn sign_in(&self, credential: &SessionCredential) {
+        let session = NewSession { credential, display_name: "Магазин", replaces: None };
+        self.sign_ins.sign_in(session).await.unwrap();
+    }
+
+    async fn begin(&self, credential: &SessionCredential, attempt: &AttemptId) -> Begin {
+        self.attempts.begin(credential, Provider::Vk, attempt).await.unwrap()
+    }
+
+    async fn spend(&self, credential: &SessionCredential, attempt: &AttemptId) -> Spend {
+        self.completion.spend(credential, Provider::Vk, attempt).await.unwrap()
+    }
+
+    async fn save(&self, generation: u8) -> Saved {
+        let connection = NewConnection {
+            user: &user(),
+            provider: Provider::Vk,
+            generation: &Generation::new([generation; 16]),
+            sealed_token: vec![1, 2, 3],
+            account: &Account::new("42", "Анна", "Смирнова"),
+            expires_at: None,
+        };
+        self.completion.save(connection).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_is_spent_by_one_of_many() {
+    let test = TestStack::start().await;
+    let store = store(&test);
+    store.sign_in(&credential(1)).await;
+    assert_eq!(store.begin(&credential(1), &attempt(1)).await, Begin::Started);
+    let (own, id) = (credential(1), attempt(1));
+    let outcomes = join_all((0..50).map(|_| store.spend(&own, &id))).await;
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Spend::Spent).count(), 1);
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Spend::Used).count(), 49);
+}
+
+#[tokio::test]
+async fn an_attempt_needs_a_live_session() {
+    let test = TestStack::start().await;
+    let store = store(&test);
+    assert_eq!(store.begin(&credential(1), &attempt(1)).await, Begin::NotSignedIn);
+    assert_eq!(store.spend(&credential(1), &attempt(1)).await, Spend::NotSignedIn);
+    store.sign_in(&credential(1)).await;
+    test.clock.advance(SignedDuration::from_hours(1));
+    assert_eq!(store.begin(&credential(1), &attempt(1)).await, Begin::NotSignedIn);
+    assert!(test.sessions().rows().await.iter().all(|row| !text(row, "id").starts_with("attempt:")));
+}
+
+#[tokio::test]
+async fn an_attempt_belongs_to_its_session() {
+    let test = TestStack::start().await;
+    let store = store(&test);
+    store.sign_in(&credential(1)).await;
+    store.sign_in(&credential(2)).await;
+    store.begin(&credential(1), &attempt(1)).await;
+    assert_eq!(store.spend(&credential(2), &attempt(1)).await, Spend::Unknown);
+    assert_eq!(store.spend(&credential(1), &attempt(2)).await, Spend::Unknown);
+    assert_eq!(store.spend(&credential(1), &attempt(1)).await, Spend::Spent);
+}
+
+#[tokio::test]
+async fn many_attempts_begun_at_once_leave_ten_at_the_most() {
+    let test = TestStack::start().await;
+    let store = store(&test);
+    store.sign_in(&credential(1)).await;
+    let own = credential(1);
+    let ids: Vec<_> = (0..25).map(attempt).collect();
+    join_all(ids.iter().map(|id| store.begin(&own, id))).await;
+    let rows = test.sessions().rows().await;
+    let session = rows.iter().find(|row| text(row, "id").starts_with("session:")).unwrap();
+    assert!(session["attempts"].as_m().unwrap().len() <= 10);
+}
+
+#[tokio::test]
+async fn a_saved_connection_has_the_contracts_attributes() {
+    let test = TestStack::start().await;
+    let store = store(&test);
+    assert_eq!(store.save(1).await, Saved::Connected);
+    assert_eq!(store.save(2).await, Saved::Reconnected);
+    let row = test.connections().row().await;
+    let attributes: BTreeMap<_, _> = row
+        .iter()
+        .map(|(name, value)| (name.as_str(), format!("{value:?}").split('(').next().unwrap().to_owned()))
+        .collect();
+    let expected = [
+        ("access_token", "B"),
+        ("connected_at", "S"),
+        ("first_name", "S"),
+        ("generation", "S"),
+        ("is_online", "Bool"),
+        ("last_attempt_at", "S"),
+        ("last_attempt_result", "S"),
+        ("last_checked_at", "S"),
+        ("last_name", "S"),
+        ("provider", "S"),
+        ("updated_at", "S"),
+        ("user_id", "S"),
+        ("vk_user_id", "S"),
+    ];
+    assert_eq!(attributes, expected.map(|(name, kind)| (name, kind.to_owned())).into());
+    for name in ["connected_at", "last_checked_at", "updated_at"] {
+        assert_eq!(text(&row, name), "2026-11-22T04:16:00Z");
+    }
+}
+
+#[tokio::test]
+async fn sessions_and_attempts_leave_by_ttl_and_not_before_their_time() {
+    let test = TestStack::start().await;
+    let store = store(&test);
+    store.sign_in(&credential(1)).await;
+    store.begin(&credential(1), &attempt(1)).await;
+    let now = 1_795_320_960;
+    for row in test.sessions().rows().await {
+        let kept = row["expires_at"].as_n().unwrap().parse::<i64>().unwrap() - now;
+        let expected = match text(&row, "id").split(':').next().unwrap() {
+            "session" => 25 * 3_600,
+            "attempt" => 10 * 60 + 3_600,
+            _ => 2 * 60,
+        };
+        assert_eq!(kept, expected, "{}", text(&row, "id"));
+    }
+}
+
+#[tokio::test]
+async fn a_view_has_no_token() {
+    let test = TestStack::start().await;
+    let store = store(&test);
+    store.sign_in(&credential(1)).await;
+    store.save(1).await;
+    let seen = store.view.open(&credential(1), Provider::ALL).await.unwrap().unwrap();
+    assert_eq!(seen.session.display_name, "Магазин");
+    assert_eq!(seen.connections.len(), 1);
+    assert_eq!(seen.connections[0].account.display_name(), "Анна Смирнова");
+    assert!(store.view.open(&credential(2), Provider::ALL).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn removal_needs_a_live_session_and_says_whether_there_was_anything() {
+    let test = TestStack::start().await;
+    let store = store(&test);
+    store.save(1).await;
+    assert_eq!(store.removal.remove(&credential(1), Provider::Vk).await.unwrap(), Removed::NotSignedIn);
+    store.sign_in(&credential(1)).await;
+    assert_eq!(store.removal.remove(&credential(1), Provider::Vk).await.unwrap(), Removed::Removed);
+    assert_eq!(store.removal.remove(&credential(1), Provider::Vk).await.unwrap(), Removed::NothingThere);
+    assert!(test.connections().rows().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_verdict_is_recorded_for_the_generation_it_was_reached_on() {
+    let test = TestStack::start().await;
+    let store = store(&test);
+    store.save(1).await;
+    let stored = store.checks.page(None).await.unwrap().connections.remove(0);
+    store.save(2).await;
+    for verdict in [Liveness::Dead(OfflineReason::TokenRejected), Liveness::Alive] {
+        assert_eq!(store.checks.record(&stored, verdict).await.unwrap(), Finding::Superseded);
+    }
+    let stored = store.checks.page(None).await.unwrap().connections.remove(0);
+    let dead = Liveness::Dead(OfflineReason::TokenRejected);
+    assert_eq!(store.checks.record(&stored, dead).await.unwrap(), Finding::Recorded);
+    assert_eq!(text(&test.connections().row().await, "offline_reason"), "token_rejected");
+}
+
+#[tokio::test]
+async fn a_pending_sign_in_is_taken_back_once_by_its_browser() {
+    let test = TestStack::start().await;
+    let store = store(&test);
+    let pending = PendingSignIn {
+        browser: "own".into(),
+        nonce: "nonce".into(),
+        pkce_verifier: "verifier".into(),
+        place: Place::Provider(Provider::Vk),
+    };
+    store.sign_ins.begin(&attempt(1), &pending).await.unwrap();
+    assert!(store.sign_ins.spend(&attempt(1), "other").await.unwrap().is_none());
+    let taken = store.sign_ins.spend(&attempt(1), "own").await.unwrap().unwrap();
+    assert_eq!((taken.nonce.as_str(), taken.place), ("nonce", Place::Provider(Provider::Vk)));
+    assert!(store.sign_ins.spend(&attempt(1), "own").await.unwrap().is_none());
+}

@@ -1,0 +1,282 @@
+//! As much of a browser as the journeys need: cookies by host, redirects, forms, and the headers
+//! that tell a site who caused a request.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use axum::http::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
+use axum::http::{HeaderMap, Method, StatusCode};
+use reqwest::redirect;
+use url::Url;
+
+/// More redirects than any journey takes.
+const MOST_REDIRECTS: usize = 10;
+
+/// A browser with its cookies.
+pub(crate) struct Browser {
+    http: reqwest::Client,
+    /// By host and name: cookies do not tell ports apart (RFC 6265, section 8.5).
+    cookies: Mutex<BTreeMap<(String, String), String>>,
+    product: String,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// Where it came from.
+    pub(crate) url: Url,
+    /// Its status.
+    pub(crate) status: StatusCode,
+    /// Its headers.
+    pub(crate) headers: HeaderMap,
+    /// Its body.
+    pub(crate) body: String,
+}
+
+/// A form of a page, ready to be posted.
+#[derive(Clone, Debug)]
+pub(crate) struct Form {
+    action: Url,
+    fields: Vec<(String, String)>,
+    headers: HeaderMap,
+}
+
+/// One request to make.
+struct Step {
+    method: Method,
+    url: Url,
+    fields: Vec<(String, String)>,
+    headers: HeaderMap,
+}
+
+impl Browser {
+    /// A browser without cookies. Links and forms count as those of `product`'s own pages.
+    pub(crate) fn new(product: &str) -> Self {
+        let http = reqwest::Client::builder()
+            .redirect(redirect::Policy::none())
+            .build()
+            .expect("a plain client builds");
+        Self { http, cookies: Mutex::default(), product: product.to_owned() }
+    }
+
+    /// Types an address in, and follows redirects.
+    pub(crate) async fn open(&self, url: &str) -> Page {
+        self.run(Step::get(url).with("sec-fetch-site", "none"), true).await
+    }
+
+    /// Types an address in, and stops at the first answer.
+    pub(crate) async fn open_without_following(&self, url: &str) -> Page {
+        self.run(Step::get(url).with("sec-fetch-site", "none"), false).await
+    }
+
+    /// Follows a link of the product's own page, and redirects after it.
+    pub(crate) async fn follow(&self, url: &str) -> Page {
+        self.run(Step::get(url).with("sec-fetch-site", "same-origin"), true).await
+    }
+
+    /// Arrives from another site, and follows redirects.
+    pub(crate) async fn come_from_elsewhere(&self, url: &str) -> Page {
+        self.run(Step::get(url).with("sec-fetch-site", "cross-site"), true).await
+    }
+
+    /// Arrives from another site, and stops at the first answer.
+    pub(crate) async fn come_from_elsewhere_without_following(&self, url: &str) -> Page {
+        self.run(Step::get(url).with("sec-fetch-site", "cross-site"), false).await
+    }
+
+    /// Posts a form, and follows redirects.
+    pub(crate) async fn submit(&self, form: Form) -> Page {
+        self.run(Step::post(form), true).await
+    }
+
+    /// Posts a form, and stops at the first answer.
+    pub(crate) async fn submit_without_following(&self, form: Form) -> Page {
+        self.run(Step::post(form), false).await
+    }
+
+    /// The value of a cookie of the product.
+    pub(crate) fn cookie(&self, name: &str) -> Option<String> {
+        let key = (host_of(&self.product), name.to_owned());
+        self.cookies.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
+    }
+
+    /// Sets a cookie of the product, as only its owner or an attacker could.
+    pub(crate) fn set_cookie(&self, name: &str, value: &str) {
+        let key = (host_of(&self.product), name.to_owned());
+        self.cookies.lock().unwrap_or_else(PoisonError::into_inner).insert(key, value.to_owned());
+    }
+
+    /// Forgets a cookie of the product.
+    pub(crate) fn forget_cookie(&self, name: &str) {
+        let key = (host_of(&self.product), name.to_owned());
+        self.cookies.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+    }
+
+    async fn run(&self, mut step: Step, follow: bool) -> Page {
+        for _ in 0..MOST_REDIRECTS {
+            let origin = step.url.origin();
+            let page = self.request(step).await;
+            if !follow || !page.status.is_redirection() {
+                return page;
+            }
+            step = Step::get(&page.location());
+            let site = if step.url.origin() == origin { "same-origin" } else { "cross-site" };
+            step = step.with("sec-fetch-site", site);
+        }
+        panic!("more than {MOST_REDIRECTS} redirects");
+    }
+
+    async fn request(&self, step: Step) -> Page {
+        let mut request = self.http.request(step.method.clone(), step.url.clone()).headers(step.headers);
+        if step.method == Method::POST {
+            request = request.form(&step.fields);
+        }
+        let cookies = self.cookies_for(&step.url);
+        if !cookies.is_empty() {
+            request = request.header(COOKIE, cookies);
+        }
+        let answer = request.send().await.expect("the stack answers");
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        self.keep_cookies(&step.url, &headers);
+        let body = answer.text().await.expect("the answer is text");
+        Page { url: step.url, status, headers, body }
+    }
+
+    fn cookies_for(&self, url: &Url) -> String {
+        let host = url.host_str().unwrap_or_default();
+        let cookies = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = cookies.iter().filter(|((cookie_host, _), _)| cookie_host == host);
+        own.map(|((_, name), value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+    }
+
+    fn keep_cookies(&self, url: &Url, headers: &HeaderMap) {
+        let host = url.host_str().unwrap_or_default();
+        let mut cookies = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
+        for line in headers.get_all(SET_COOKIE).iter().filter_map(|line| line.to_str().ok()) {
+            let (pair, attributes) = line.split_once(';').unwrap_or((line, ""));
+            let Some((name, value)) = pair.split_once('=') else { continue };
+            let key = (host.to_owned(), name.to_owned());
+            if attributes.split(';').any(|attribute| attribute.trim() == "Max-Age=0") {
+                cookies.remove(&key);
+            } else {
+                cookies.insert(key, value.to_owned());
+            }
+        }
+    }
+}
+
+impl Step {
+    fn get(url: &str) -> Self {
+        Self { method: Method::GET, url: parse(url), fields: Vec::new(), headers: HeaderMap::new() }
+    }
+
+    fn post(form: Form) -> Self {
+        Self { method: Method::POST, url: form.action, fields: form.fields, headers: form.headers }
+    }
+
+    fn with(mut self, name: &'static str, value: &'static str) -> Self {
+        self.headers.insert(name, axum::http::HeaderValue::from_static(value));
+        self
+    }
+}
+
+impl Page {
+    /// Where a redirect leads.
+    pub(crate) fn location(&self) -> String {
+        let location = self.headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        self.url.join(location).map(String::from).unwrap_or_default()
+    }
+
+    /// The path and query it came from.
+    pub(crate) fn path(&self) -> String {
+        match self.url.query() {
+            Some(query) => format!("{}?{query}", self.url.path()),
+            None => self.url.path().to_owned(),
+        }
+    }
+
+    /// The value of a header.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// What a person reads: the body without its tags.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        for part in self.body.split('<').skip(1) {
+            text.push_str(part.split_once('>').map_or("", |(_, text)| text));
+            text.push(' ');
+        }
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// The form that posts to a path, with its hidden and checked fields, posted as a browser posts
+    /// a page's own form.
+    pub(crate) fn form(&self, action: &str) -> Form {
+        let marker = format!("action=\"{action}\"");
+        let rest = self.body.split(&marker).nth(1).expect("the page has the form");
+        let html = rest.split("</form>").next().unwrap_or_default();
+        let inputs = html.split("<input ").skip(1).filter_map(|input| input.split('>').next());
+        let fields = inputs.filter(|input| input.contains("\"hidden\"") || input.contains(" checked"));
+        let fields = fields.filter_map(|input| Some((attribute(input, "name")?, attribute(input, "value")?)));
+        let mut headers = HeaderMap::new();
+        let origin = self.url.origin().ascii_serialization();
+        if let Ok(origin) = origin.parse() {
+            headers.insert(ORIGIN, origin);
+        }
+        headers.insert("sec-fetch-site", axum::http::HeaderValue::from_static("same-origin"));
+        let action = self.url.join(action).expect("the action is a path");
+        Form { action, fields: fields.collect(), headers }
+    }
+}
+
+impl Form {
+    /// The form with a field set, instead of any value it had.
+    #[must_use]
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.fields.retain(|(field, _)| field != name);
+        self.fields.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The form without a field.
+    #[must_use]
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.fields.retain(|(field, _)| field != name);
+        self
+    }
+
+    /// The form posted with another header, or without it.
+    #[must_use]
+    pub(crate) fn with_header(mut self, name: &'static str, value: Option<&'static str>) -> Self {
+        self.headers.remove(name);
+        if let Some(value) = value {
+            self.headers.insert(name, axum::http::HeaderValue::from_static(value));
+        }
+        self
+    }
+
+    /// The value of a field.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+}
+
+fn attribute(input: &str, name: &str) -> Option<String> {
+    let value = input.split(&format!("{name}=\"")).nth(1)?.split('"').next()?;
+    Some(unescape(value))
+}
+
+fn unescape(html: &str) -> String {
+    let entities =
+        [("&#x2f;", "/"), ("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#x27;", "'"), ("&amp;", "&")];
+    entities.iter().fold(html.to_owned(), |text, (entity, char)| text.replace(entity, char))
+}
+
+fn host_of(url: &str) -> String {
+    parse(url).host_str().unwrap_or_default().to_owned()
+}
+
+fn parse(url: &str) -> Url {
+    Url::parse(url).expect("the address is absolute")
+}

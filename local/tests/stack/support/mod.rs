@@ -1,0 +1,124 @@
+//! A stack under test, and a merchant at a browser.
+
+mod browser;
+mod events;
+mod table;
+
+use std::collections::HashMap;
+
+use evosync_connections::platform::Clock;
+use jiff::Timestamp;
+use local::testing::{ManualClock, repeatable_entropy};
+use local::{Options, Stack};
+
+pub(crate) use browser::{Browser, Page};
+pub(crate) use events::{event, response_header};
+pub(crate) use table::{Row, text};
+
+/// A stack in memory, on ports the system chooses, with the clock in the test's hands.
+pub(crate) struct TestStack {
+    /// The stack.
+    pub(crate) stack: Stack,
+    /// Its time.
+    pub(crate) clock: ManualClock,
+}
+
+impl TestStack {
+    /// Starts a stack as the template describes it.
+    pub(crate) async fn start() -> Self {
+        Self::with_parameters([]).await
+    }
+
+    /// Starts a stack with other template parameters.
+    pub(crate) async fn with_parameters<const N: usize>(parameters: [(&str, &str); N]) -> Self {
+        let clock = ManualClock::at(Timestamp::constant(1_795_320_960, 0));
+        let owned = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let options = Options {
+            port: 0,
+            folder: None,
+            clock: Clock::new(clock.clone()),
+            entropy: repeatable_entropy(),
+            parameters: HashMap::from(owned),
+        };
+        Self { stack: Stack::start(options).await.expect("the stack starts"), clock }
+    }
+
+    /// The address of one of the product's paths.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.stack.base_url())
+    }
+
+    /// A browser nobody has signed in with.
+    pub(crate) fn browser(&self) -> Browser {
+        Browser::new(self.stack.base_url())
+    }
+
+    /// A browser in which a demo person has signed in.
+    pub(crate) async fn merchant(&self, person: &str) -> Merchant<'_> {
+        let merchant = Merchant { test: self, browser: self.browser() };
+        merchant.sign_in(person).await;
+        merchant
+    }
+}
+
+/// A person at a browser.
+pub(crate) struct Merchant<'a> {
+    test: &'a TestStack,
+    /// The browser.
+    pub(crate) browser: Browser,
+}
+
+impl Merchant<'_> {
+    /// Goes to the login page and chooses who to be; ends where the product leads.
+    pub(crate) async fn sign_in(&self, person: &str) -> Page {
+        let page = self.browser.open(&self.test.url("/login?continue")).await;
+        let form = page.form("/authorize").with("person", person);
+        self.browser.submit(form).await
+    }
+
+    /// Opens one of the product's pages, following redirects.
+    pub(crate) async fn open(&self, path: &str) -> Page {
+        self.browser.open(&self.test.url(path)).await
+    }
+
+    /// Follows the link to VK and stops at VK's consent page.
+    pub(crate) async fn start_connecting(&self) -> Page {
+        self.browser.follow(&self.test.url("/vk/connect")).await
+    }
+
+    /// Allows everything at VK's consent page; the address VK sends the browser back to.
+    pub(crate) async fn allow(&self, consent: &Page, account: u64) -> String {
+        let form = consent.form("/authorize").with("account", &account.to_string());
+        self.browser.submit_without_following(form.with("decision", "allow")).await.location()
+    }
+
+    /// Refuses at VK's consent page; the address VK sends the browser back to.
+    pub(crate) async fn refuse(&self, consent: &Page) -> String {
+        let form = consent.form("/authorize").with("decision", "refuse");
+        self.browser.submit_without_following(form).await.location()
+    }
+
+    /// Connects an account from beginning to end; the page it ends on.
+    pub(crate) async fn connect(&self, account: u64) -> Page {
+        let consent = self.start_connecting().await;
+        let callback = self.allow(&consent, account).await;
+        self.browser.come_from_elsewhere(&callback).await
+    }
+
+    /// Presses the disconnect button; the page it ends on.
+    pub(crate) async fn disconnect(&self) -> Page {
+        let page = self.open("/vk").await;
+        self.browser.submit(page.form("/vk/disconnect")).await
+    }
+
+    /// Presses the sign-out button; the page it ends on.
+    pub(crate) async fn sign_out(&self) -> Page {
+        let page = self.open("/connections").await;
+        self.browser.submit(page.form("/logout")).await
+    }
+
+    /// The state of VK on the dashboard.
+    pub(crate) async fn dashboard(&self) -> String {
+        self.open("/connections").await.text()
+    }
+}

@@ -1,0 +1,325 @@
+//! The sweep: what each answer of VK does to a connection, and what it must never do.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::SignedDuration;
+use local::vk::Weather;
+use serde_json::Value;
+
+use crate::support::{TestStack, text};
+
+const ANNA: u64 = 1_000_001;
+const IVAN: u64 = 1_000_002;
+
+async fn connected(test: &TestStack) {
+    test.merchant("demo|romashka").await.connect(ANNA).await;
+    test.stack.vk().take_calls();
+}
+
+fn is_online(row: &crate::support::Row) -> bool {
+    *row["is_online"].as_bool().unwrap()
+}
+
+fn count(summary: &Value, name: &str) -> u64 {
+    summary[name].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn every_connection_is_asked_about_once_and_counted() {
+    let test = TestStack::start().await;
+    for (person, account) in [("demo|romashka", ANNA), ("demo|lavka", IVAN), ("demo|empty", ANNA)] {
+        test.merchant(person).await.connect(account).await;
+    }
+    test.stack.vk().take_calls();
+    let summary = test.stack.sweep().await.unwrap();
+    assert_eq!((count(&summary, "alive"), &summary["finished"]), (3, &Value::Bool(true)));
+    let calls = test.stack.vk().take_calls();
+    assert_eq!(calls.iter().filter(|call| call.path == "/method/users.get").count(), 3);
+}
+
+#[tokio::test]
+async fn final_answers_turn_a_connection_off_and_say_why() {
+    let table = [
+        (5, "token_rejected"),
+        (1117, "token_rejected"),
+        (18, "account_unavailable"),
+        (3610, "account_unavailable"),
+        (17, "action_required"),
+        (3302, "action_required"),
+        (7, "permission_missing"),
+        (27, "wrong_token_kind"),
+    ];
+    let test = TestStack::start().await;
+    for (code, reason) in table {
+        connected(&test).await;
+        test.clock.advance(SignedDuration::from_mins(1));
+        test.stack.vk().answer_with_error(ANNA, Some(code));
+        let summary = test.stack.sweep().await.unwrap();
+        assert_eq!((count(&summary, "dead"), count(&summary, "broken")), (1, 1), "VK's error {code}");
+        let row = test.connections().row().await;
+        assert!(!is_online(&row));
+        assert_eq!((text(&row, "offline_reason"), text(&row, "last_attempt_result")), (reason, reason));
+        assert_eq!(text(&row, "last_checked_at"), text(&row, "updated_at"));
+        assert!(text(&row, "last_checked_at") > text(&row, "connected_at"));
+        test.stack.vk().answer_with_error(ANNA, None);
+    }
+}
+
+#[tokio::test]
+async fn answers_that_prove_nothing_keep_the_state_and_note_the_try() {
+    let table = [
+        (6, "transient", 3),
+        (10, "transient", 3),
+        (14, "inconclusive", 1),
+        (12345, "inconclusive", 1),
+        (8, "our_fault", 1),
+        (15, "inconclusive", 1),
+    ];
+    for (code, class, tries) in table {
+        let test = TestStack::start().await;
+        connected(&test).await;
+        let before = test.connections().row().await;
+        test.clock.advance(SignedDuration::from_mins(1));
+        test.stack.vk().answer_with_error(ANNA, Some(code));
+        let summary = test.stack.sweep().await.unwrap();
+        assert_eq!(count(&summary, class), 1, "VK's error {code}");
+        assert_eq!(summary["oldest_check"], text(&before, "last_checked_at"));
+        assert_eq!(test.stack.vk().take_calls().len(), tries, "VK's error {code}");
+        let row = test.connections().row().await;
+        assert!(is_online(&row));
+        for name in ["last_checked_at", "updated_at", "generation"] {
+            assert_eq!(row[name], before[name], "{name}");
+        }
+        assert_eq!(text(&row, "last_attempt_result"), class);
+        assert!(text(&row, "last_attempt_at") > text(&before, "last_attempt_at"));
+    }
+}
+
+#[tokio::test]
+async fn no_weather_at_vk_turns_a_connection_off() {
+    for weather in [
+        Weather::Down,
+        Weather::RateLimited,
+        Weather::Garbled,
+        Weather::Challenge,
+        Weather::Redirecting,
+        Weather::Endless,
+        Weather::Slow,
+    ] {
+        let test = TestStack::start().await;
+        connected(&test).await;
+        test.stack.vk().set_weather(weather);
+        test.stack.sweep().await.unwrap();
+        assert!(is_online(&test.connections().row().await), "{weather:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_passing_fault_is_retried_and_forgotten() {
+    let test = TestStack::start().await;
+    connected(&test).await;
+    test.stack.vk().set_weather(Weather::RateLimited);
+    let sweep = test.stack.sweep();
+    let mend = async {
+        test.stack.vk().called(1).await;
+        test.stack.vk().set_weather(Weather::Fair);
+    };
+    let (summary, ()) = futures_util::join!(sweep, mend);
+    let summary = summary.unwrap();
+    assert_eq!((count(&summary, "alive"), count(&summary, "transient")), (1, 0));
+}
+
+#[tokio::test]
+async fn a_broken_connection_that_works_again_turns_green() {
+    let test = TestStack::start().await;
+    connected(&test).await;
+    test.stack.vk().deactivate(ANNA, Some("banned"));
+    test.stack.sweep().await.unwrap();
+    assert_eq!(text(&test.connections().row().await, "offline_reason"), "account_unavailable");
+    test.stack.vk().deactivate(ANNA, None);
+    let summary = test.stack.sweep().await.unwrap();
+    assert_eq!(count(&summary, "recovered"), 1);
+    let row = test.connections().row().await;
+    assert!(is_online(&row) && !row.contains_key("offline_reason"));
+}
+
+#[tokio::test]
+async fn a_token_that_turned_out_to_be_another_accounts_proves_nothing() {
+    let test = TestStack::start().await;
+    connected(&test).await;
+    let mut row = test.connections().row().await;
+    row.insert("vk_user_id".to_owned(), AttributeValue::S("999".to_owned()));
+    test.connections().put(row).await;
+    let summary = test.stack.sweep().await.unwrap();
+    assert_eq!(count(&summary, "inconclusive"), 1);
+    assert!(is_online(&test.connections().row().await));
+}
+
+#[tokio::test]
+async fn a_verdict_on_a_connection_disconnected_meanwhile_brings_nothing_back() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    merchant.connect(ANNA).await;
+    test.stack.vk().take_calls();
+    test.stack.vk().hold_answers();
+    let disconnect = async {
+        test.stack.vk().called(1).await;
+        merchant.disconnect().await;
+        test.stack.vk().release_answers();
+    };
+    let (summary, ()) = futures_util::join!(test.stack.sweep(), disconnect);
+    assert_eq!(count(&summary.unwrap(), "superseded"), 1);
+    assert!(test.connections().rows().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_verdict_on_an_old_token_leaves_the_new_one_alone() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    merchant.connect(ANNA).await;
+    test.stack.vk().take_calls();
+    test.stack.vk().revoke_tokens(ANNA);
+    test.stack.vk().hold_answers();
+    let before = test.connections().row().await;
+    let reconnect = async {
+        test.stack.vk().called(1).await;
+        // The sweep's own question is held; the reconnection's are asked of a released VK.
+        let consent = merchant.start_connecting().await;
+        let callback = merchant.allow(&consent, ANNA).await;
+        let arrive = merchant.browser.come_from_elsewhere(&callback);
+        let release = async {
+            test.stack.vk().called(4).await;
+            test.stack.aws().calls().hold("UpdateItem");
+            test.stack.vk().release_answers();
+        };
+        futures_util::join!(arrive, release);
+        test.stack.aws().calls().release();
+    };
+    let (summary, ()) = futures_util::join!(test.stack.sweep(), reconnect);
+    assert_eq!(count(&summary.unwrap(), "superseded"), 1);
+    let row = test.connections().row().await;
+    assert!(is_online(&row) && !row.contains_key("offline_reason"));
+    assert_ne!(row["generation"], before["generation"]);
+}
+
+#[tokio::test]
+async fn reconnecting_keeps_nothing_of_the_old_failure() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    merchant.connect(ANNA).await;
+    let fresh: std::collections::BTreeSet<_> = test.connections().row().await.into_keys().collect();
+    test.stack.vk().revoke_tokens(ANNA);
+    test.stack.sweep().await.unwrap();
+    test.clock.advance(SignedDuration::from_mins(1));
+    merchant.connect(ANNA).await;
+    let row = test.connections().row().await;
+    assert_eq!(row.keys().cloned().collect::<std::collections::BTreeSet<_>>(), fresh);
+    assert_eq!(text(&row, "connected_at"), "2026-11-22T04:17:00Z");
+    assert_eq!(text(&row, "last_checked_at"), "2026-11-22T04:17:00Z");
+    assert_eq!(text(&row, "updated_at"), "2026-11-22T04:17:00Z");
+}
+
+#[tokio::test]
+async fn a_token_moved_to_another_row_opens_nowhere_and_asks_for_reconnection() {
+    let test = TestStack::start().await;
+    for (person, account) in [("demo|romashka", ANNA), ("demo|lavka", IVAN)] {
+        test.merchant(person).await.connect(account).await;
+    }
+    let rows = test.connections().rows().await;
+    for (index, other) in [(0, 1), (1, 0)] {
+        let mut row = rows[index].clone();
+        row.insert("access_token".to_owned(), rows[other]["access_token"].clone());
+        test.connections().put(row).await;
+    }
+    test.stack.vk().take_calls();
+    let summary = test.stack.sweep().await.unwrap();
+    assert_eq!(count(&summary, "dead"), 2);
+    assert!(test.stack.vk().take_calls().is_empty());
+    let merchant = test.merchant("demo|romashka").await;
+    assert!(merchant.open("/vk").await.text().contains("Сохранённый доступ повреждён"));
+}
+
+#[tokio::test]
+async fn tokens_open_with_old_keys_and_are_sealed_with_the_new_one() {
+    let test = TestStack::start().await;
+    connected(&test).await;
+    let mut keys: Value =
+        serde_json::from_str(&test.stack.aws().secret("local/token-keys").unwrap()).unwrap();
+    keys["2"] = "a second key of more than thirty-two characters".into();
+    keys["current"] = "2".into();
+    test.stack.aws().put_secret("local/token-keys", &keys.to_string());
+    assert_eq!(count(&test.stack.sweep().await.unwrap(), "alive"), 1);
+    test.clock.advance(SignedDuration::from_mins(5));
+    connected(&test).await;
+    let row = test.connections().row().await;
+    assert_eq!(&row["access_token"].as_b().unwrap().as_ref()[..3], [1, 1, b'2']);
+    assert_eq!(count(&test.stack.sweep().await.unwrap(), "alive"), 1);
+}
+
+#[tokio::test]
+async fn a_missing_key_is_our_fault_and_keeps_the_connection() {
+    let test = TestStack::start().await;
+    connected(&test).await;
+    let other = r#"{"current":"9","9":"another key of more than thirty-two characters"}"#;
+    test.stack.aws().put_secret("local/token-keys", other);
+    assert_eq!(count(&test.stack.sweep().await.unwrap(), "our_fault"), 1);
+    assert!(is_online(&test.connections().row().await));
+}
+
+#[tokio::test]
+async fn rows_nobody_can_read_do_not_stop_the_sweep() {
+    let test = TestStack::start().await;
+    connected(&test).await;
+    let bare = |user: &str, provider: &str| {
+        [("user_id", user), ("provider", provider)]
+            .map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned())))
+            .into()
+    };
+    test.connections().put(bare("poison", "vk")).await;
+    test.connections().put(bare("later", "a provider of a later build")).await;
+    let summary = test.stack.sweep().await.unwrap();
+    assert_eq!((count(&summary, "alive"), count(&summary, "malformed")), (1, 2));
+    assert_eq!(test.connections().rows().await.len(), 3);
+}
+
+#[tokio::test]
+async fn the_sweep_stops_in_time_and_says_that_it_did_not_finish() {
+    let test = TestStack::start().await;
+    connected(&test).await;
+    test.stack.vk().hold_answers();
+    let late = async {
+        test.stack.vk().called(1).await;
+        test.clock.advance(SignedDuration::from_mins(14));
+        test.stack.vk().release_answers();
+    };
+    let (summary, ()) = futures_util::join!(test.stack.sweep(), late);
+    assert_eq!(summary.unwrap()["finished"], false);
+}
+
+#[tokio::test]
+async fn a_store_that_fails_during_the_sweep_is_counted_and_nothing_is_lost() {
+    let test = TestStack::start().await;
+    connected(&test).await;
+    test.stack.aws().calls().break_operation("UpdateItem");
+    assert_eq!(count(&test.stack.sweep().await.unwrap(), "unrecorded"), 1);
+    test.stack.aws().calls().break_operation("Scan");
+    assert!(test.stack.sweep().await.is_err());
+    test.stack.aws().calls().mend();
+    assert_eq!(count(&test.stack.sweep().await.unwrap(), "alive"), 1);
+}
+
+#[tokio::test]
+async fn a_thousand_connections_are_all_checked() {
+    let test = TestStack::start().await;
+    connected(&test).await;
+    let row = test.connections().row().await;
+    for index in 0..1_000 {
+        let mut copy = row.clone();
+        copy.insert("user_id".to_owned(), AttributeValue::S(format!("copy-{index}")));
+        test.connections().put(copy).await;
+    }
+    let summary = test.stack.sweep().await.unwrap();
+    // A sealed token opens in its own row alone, so the copies are dead; what counts is that
+    // none was left out.
+    assert_eq!((count(&summary, "alive"), count(&summary, "dead")), (1, 1_000));
+    assert_eq!(summary["finished"], true);
+}

@@ -1,0 +1,85 @@
+//! `template.yaml` says what the contract says, and gives each function what it reads and no more.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+
+use evosync_connections::config::Env;
+use evosync_connections::platform::{Clock, Platform};
+use local::template::Template;
+use local::testing::repeatable_entropy;
+
+use crate::support::TestStack;
+
+fn template() -> Template {
+    let named = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let parameters = HashMap::from([
+        named("VkClientId", "7"),
+        named("OidcIssuer", "https://issuer.example"),
+        named("OidcClientId", "client"),
+        named("ConnectionsTable", "connections"),
+        named("SessionsTable", "sessions"),
+        named("VkClientSecret", "vk"),
+        named("TokenKeys", "keys"),
+        named("OidcClientSecretId", "oidc"),
+        named("VkExtraCa", ""),
+    ]);
+    Template::read(parameters, HashMap::from([named("HttpApi.ApiEndpoint", "https://api.example")])).unwrap()
+}
+
+#[test]
+fn the_routes_are_the_contracts() {
+    let routes: BTreeMap<_, _> =
+        template().routes().unwrap().into_iter().map(|route| (route.key, route.function)).collect();
+    let contract = [
+        ("$default", "assets"),
+        ("GET /", "dashboard"),
+        ("GET /assets/{file}", "assets"),
+        ("GET /connections", "dashboard"),
+        ("GET /login", "login"),
+        ("GET /login/callback", "login"),
+        ("GET /vk", "page"),
+        ("GET /vk/callback", "callback"),
+        ("GET /vk/connect", "connect"),
+        ("POST /logout", "login"),
+        ("POST /vk/disconnect", "disconnect"),
+    ];
+    assert_eq!(routes, contract.map(|(key, function)| (key.to_owned(), function.to_owned())).into());
+}
+
+#[test]
+fn the_sweep_runs_every_quarter_of_an_hour() {
+    assert_eq!(template().sweep_every().unwrap(), std::time::Duration::from_mins(15));
+}
+
+#[tokio::test]
+async fn each_function_is_given_what_it_reads_and_no_more() {
+    let test = TestStack::start().await;
+    let platform = Platform {
+        clock: Clock::new(test.clock.clone()),
+        entropy: repeatable_entropy(),
+        aws: test.stack.aws().sdk_config(),
+    };
+    for spec in template().functions().unwrap() {
+        let read = Arc::new(Mutex::new(BTreeSet::new()));
+        let (seen, given) = (Arc::clone(&read), spec.environment.clone());
+        let env = &Env::of(move |name| {
+            seen.lock().unwrap().insert(name.to_owned());
+            given.get(name).cloned()
+        });
+        let platform = &platform;
+        match spec.name.as_str() {
+            "assets" => Ok(()),
+            "callback" => callback::Function::boot(env, platform).await.map(drop),
+            "connect" => connect::Function::boot(env, platform).await.map(drop),
+            "dashboard" => dashboard::Function::boot(env, platform).await.map(drop),
+            "disconnect" => disconnect::Function::boot(env, platform).await.map(drop),
+            "health-check" => health_check::Function::boot(env, platform).await.map(drop),
+            "login" => login::Function::boot(env, platform).await.map(drop),
+            "page" => page::Function::boot(env, platform).await.map(drop),
+            name => panic!("no function {name}"),
+        }
+        .unwrap();
+        let given: BTreeSet<_> = spec.environment.into_keys().collect();
+        assert_eq!(given, *read.lock().unwrap(), "{}", spec.name);
+    }
+}

@@ -1,0 +1,189 @@
+//! The VK client, against the simulated VK and against peers that follow no rules.
+
+use std::future::Future;
+use std::time::Duration;
+
+use evosync_connections::config::Env;
+use evosync_connections::domain::secret::AccessToken;
+use evosync_connections::domain::{Liveness, OfflineReason, Unknown};
+use evosync_connections::http::{HttpClient, Limits};
+use evosync_connections::vk::Api;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+const OK: &str = r#"{"response":[{"id":42,"first_name":"A","last_name":"B"}]}"#;
+
+fn env(api_url: &str) -> Env {
+    Env::of_map([("VK_API_URL".to_owned(), api_url.to_owned())].into())
+}
+
+/// A client for an API at an address, which waits a tenth of a second for an answer.
+fn api(url: &str) -> Api {
+    let limits = Limits { connect: Duration::from_millis(100), total: Duration::from_millis(100) };
+    Api::new(HttpClient::new(limits, None).unwrap(), env(url).vk_api().unwrap())
+}
+
+/// What the client makes of a peer that does as it likes with each connection.
+async fn verdict_on<F, Fut>(peer: F) -> Liveness
+where
+    F: Fn(TcpStream) -> Fut + Send + 'static,
+    Fut: Future<Output = ()> + Send,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            peer(stream).await;
+        }
+    });
+    let (liveness, _) = api(&url).liveness(&AccessToken::new("token"), "42").await;
+    server.abort();
+    liveness
+}
+
+/// What the client makes of bytes.
+async fn verdict_on_bytes(answer: impl Into<Vec<u8>>) -> Liveness {
+    let answer = answer.into();
+    verdict_on(move |mut stream| {
+        let answer = answer.clone();
+        async move {
+            let mut request = [0; 4_096];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(&answer).await;
+            let _ = stream.shutdown().await;
+        }
+    })
+    .await
+}
+
+fn http(status: &str, headers: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len())
+}
+
+#[tokio::test]
+async fn a_sound_answer_is_alive_whatever_its_decoration() {
+    assert_eq!(verdict_on_bytes(http("200 OK", "", OK)).await, Liveness::Alive);
+    let extra = r#"{"response":[{"id":42,"unknown":[1,{}]}],"more":null}"#;
+    assert_eq!(
+        verdict_on_bytes(http("200 OK", "Content-Type: text/plain\r\n", extra)).await,
+        Liveness::Alive
+    );
+}
+
+#[tokio::test]
+async fn a_deactivated_owner_is_an_unavailable_account() {
+    let body = r#"{"response":[{"id":42,"first_name":"DELETED","deactivated":"deleted"}]}"#;
+    let expected = Liveness::Dead(OfflineReason::AccountUnavailable);
+    assert_eq!(verdict_on_bytes(http("200 OK", "", body)).await, expected);
+}
+
+#[tokio::test]
+async fn answers_that_name_nobody_or_somebody_else_prove_nothing() {
+    let bodies = [
+        r#"{"response":[]}"#,
+        r#"{"response":[{"id":42},{"id":43}]}"#,
+        r#"{"response":[{"id":43}]}"#,
+        r#"{"response":{"id":42}}"#,
+        r#"{"response":[{"first_name":"A"}]}"#,
+        r#"{"response":[{"id":"42"}]}"#,
+        r#"{"response":null}"#,
+        "{}",
+    ];
+    for body in bodies {
+        let verdict = verdict_on_bytes(http("200 OK", "", body)).await;
+        assert_eq!(verdict, Liveness::Unknown(Unknown::Inconclusive), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn outages_are_passing_faults_whatever_the_body_says() {
+    for status in [
+        "408 Request Timeout",
+        "429 Too Many Requests",
+        "500 Oops",
+        "502 Bad Gateway",
+        "503 Later",
+        "504 Timeout",
+    ] {
+        for body in ["<h1>502</h1>", OK, r#"{"error":{"error_code":5,"error_msg":"x"}}"#] {
+            let verdict = verdict_on_bytes(http(status, "", body)).await;
+            assert_eq!(verdict, Liveness::Unknown(Unknown::Transient), "{status} {body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_error_counts_whatever_the_status() {
+    let body = r#"{"error":{"error_code":5,"error_msg":"User authorization failed"}}"#;
+    for status in ["200 OK", "401 Unauthorized", "403 Forbidden"] {
+        let verdict = verdict_on_bytes(http(status, "", body)).await;
+        assert_eq!(verdict, Liveness::Dead(OfflineReason::TokenRejected), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn an_anti_bot_page_proves_nothing() {
+    let answer = http("200 OK", "X-Challenge: required\r\n", "<html>");
+    assert_eq!(verdict_on_bytes(answer).await, Liveness::Unknown(Unknown::Inconclusive));
+}
+
+#[tokio::test]
+async fn what_is_not_json_is_a_passing_fault() {
+    let bodies: [&[u8]; 6] = [b"", b"<html>", b"{", b"\xFF\xFE", b"null,", b"[[[[[[[["];
+    for body in bodies {
+        let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+        answer.extend_from_slice(body);
+        let verdict = verdict_on_bytes(answer).await;
+        assert_eq!(verdict, Liveness::Unknown(Unknown::Transient), "{}", String::from_utf8_lossy(body));
+    }
+}
+
+#[tokio::test]
+async fn deep_nesting_and_large_answers_are_bounded() {
+    let deep = format!(r#"{{"response":{}"#, "[".repeat(60_000));
+    assert_eq!(verdict_on_bytes(http("200 OK", "", &deep)).await, Liveness::Unknown(Unknown::Transient));
+    let large = http("200 OK", "", &format!("{OK}{}", " ".repeat(100_000)));
+    assert_eq!(verdict_on_bytes(large).await, Liveness::Unknown(Unknown::Transient));
+}
+
+#[tokio::test]
+async fn peers_that_are_no_http_are_passing_faults() {
+    let answers: [&[u8]; 4] =
+        [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", b"\x00"];
+    for answer in answers {
+        assert_eq!(verdict_on_bytes(answer).await, Liveness::Unknown(Unknown::Transient));
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_stalls_is_given_up() {
+    let verdict = verdict_on(|stream| async move {
+        let _stalled = stream;
+        std::future::pending::<()>().await;
+    });
+    assert_eq!(verdict.await, Liveness::Unknown(Unknown::Transient));
+}
+
+#[tokio::test]
+async fn a_peer_that_is_not_there_is_a_passing_fault() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let (liveness, _) = api(&url).liveness(&AccessToken::new("token"), "42").await;
+    assert_eq!(liveness, Liveness::Unknown(Unknown::Transient));
+    let (liveness, _) = api("https://no-such-host.invalid").liveness(&AccessToken::new("token"), "42").await;
+    assert_eq!(liveness, Liveness::Unknown(Unknown::Transient));
+}
+
+#[tokio::test]
+async fn redirects_are_not_followed() {
+    let target = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let location = format!("Location: http://{}/\r\n", target.local_addr().unwrap());
+    assert_eq!(
+        verdict_on_bytes(http("302 Found", &location, "")).await,
+        Liveness::Unknown(Unknown::Transient)
+    );
+    let reached = tokio::time::timeout(Duration::from_millis(50), target.accept()).await;
+    assert!(reached.is_err(), "the token did not travel on");
+}
