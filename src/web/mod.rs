@@ -15,6 +15,6 @@ pub use cookies::{CookieJar, CookieName};
 pub use guard::is_cross_site;
 pub use params::{Malformed, Params};
 pub use posted::{Posted, posted};
-pub use request::{params, route, user_agent_is_phone};
+pub use request::{params, path, user_agent_is_phone};
 pub use serve::{WebFunction, run, service};
 pub use signing_in::{Notice, sign_in_again, sign_in_first};

@@ -1,5 +1,6 @@
 //! Reading requests.
 
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequestContext;
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::{CONTENT_TYPE, USER_AGENT};
 use lambda_http::request::RequestContext;
@@ -13,11 +14,26 @@ pub fn params(request: &Request) -> Result<Params, Malformed> {
     Params::parse(request.uri().query().unwrap_or_default())
 }
 
-/// The route API Gateway matched, such as `GET /vk`; empty where it does not say.
-pub fn route(request: &Request) -> &str {
+/// The path as the client sent it, for functions that answer several.
+pub fn path(request: &Request) -> &str {
+    context(request).and_then(|context| context.http.path.as_deref()).unwrap_or_default()
+}
+
+/// The route API Gateway matched, such as `GET /vk`; empty where it does not say. For logs: emulators
+/// do not all fill it in.
+pub(super) fn route_key(request: &Request) -> &str {
+    context(request).and_then(|context| context.route_key.as_deref()).unwrap_or_default()
+}
+
+/// API Gateway's id of the request.
+pub(super) fn request_id(request: &Request) -> Option<&str> {
+    context(request)?.request_id.as_deref()
+}
+
+fn context(request: &Request) -> Option<&ApiGatewayV2httpRequestContext> {
     match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV2(context)) => context.route_key.as_deref().unwrap_or_default(),
-        _ => "",
+        Some(RequestContext::ApiGatewayV2(context)) => Some(context),
+        _ => None,
     }
 }
 

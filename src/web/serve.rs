@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use lambda_http::http::Response;
-use lambda_http::request::{LambdaRequest, RequestContext};
+use lambda_http::request::LambdaRequest;
 use lambda_http::tower::ServiceExt as _;
 use lambda_http::{Adapter, Body, Error, LambdaEvent, Request, RequestExt as _, Service, service_fn};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 use tracing::Instrument as _;
 
-use super::{Answer, Failure, route};
+use super::request::{request_id, route_key};
+use super::{Answer, Failure};
 use crate::pages::Problem;
 
 /// A function behind API Gateway.
@@ -48,7 +49,7 @@ pub fn service<F: WebFunction>(
 /// Answers with a page even where the function fails or panics.
 async fn respond<F: WebFunction>(function: &F, request: Request) -> Response<Body> {
     let correlation_id = correlation_id(&request);
-    let span = tracing::info_span!("request", correlation_id, route = route(&request));
+    let span = tracing::info_span!("request", correlation_id, route = route_key(&request));
     async {
         let outcome = AssertUnwindSafe(function.answer(&request)).catch_unwind().await;
         let answer = match outcome {
@@ -68,12 +69,8 @@ async fn respond<F: WebFunction>(function: &F, request: Request) -> Response<Bod
 
 /// API Gateway's request id, which its own log names too; Lambda's where it gave none.
 fn correlation_id(request: &Request) -> String {
-    let gateway = match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone(),
-        _ => None,
-    };
-    let lambda = || request.lambda_context_ref().map(|context| context.request_id.clone());
-    gateway.or_else(lambda).unwrap_or_default()
+    let lambda = || request.lambda_context_ref().map(|context| context.request_id.as_str());
+    request_id(request).or_else(lambda).unwrap_or_default().to_owned()
 }
 
 /// What a query string may not hold as it is (RFC 3986, section 3.4).

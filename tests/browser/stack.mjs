@@ -1,7 +1,7 @@
 // Starts the local stack and a browser, and ends both.
 
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -10,11 +10,13 @@ import { chromium } from "playwright-core";
 const root = join(import.meta.dirname, "..", "..");
 const screenshots = join(root, "screenshots");
 
-// Starts `cargo run -- --port 0 --memory` and resolves with the addresses it prints.
+// Starts `cargo run -- --port 0 --memory` and resolves with the addresses it prints. Its log stands
+// beside the pictures.
 export async function startStack() {
+  mkdirSync(screenshots, { recursive: true });
   const child = spawn("cargo", ["run", "--quiet", "--", "--port", "0", "--memory"], {
     cwd: root,
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", openSync(join(screenshots, "stack.log"), "w")],
     detached: true,
   });
   const addresses = {};
@@ -57,6 +59,5 @@ export async function startBrowser() {
 
 // Keeps a picture of the page for whoever wants to look.
 export async function picture(page, name) {
-  mkdirSync(screenshots, { recursive: true });
   await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
 }

@@ -5,7 +5,7 @@ use evosync_connections::domain::{Place, Provider};
 use evosync_connections::pages::{Dashboard, Person};
 use evosync_connections::platform::{Clock, Platform, note_warm_up};
 use evosync_connections::store::View;
-use evosync_connections::web::{Answer, CookieJar, Failure, WebFunction, route, sign_in_first};
+use evosync_connections::web::{Answer, CookieJar, Failure, WebFunction, path, sign_in_first};
 use jiff::tz::TimeZone;
 use lambda_http::Request;
 
@@ -33,7 +33,7 @@ impl Function {
 
 impl WebFunction for Function {
     async fn answer(&self, request: &Request) -> Result<Answer, Failure> {
-        if route(request) == "GET /" {
+        if path(request) == "/" {
             return Ok(Answer::see_other(Place::Connections.path()));
         }
         let Some(credential) = self.jar.credential(request) else {

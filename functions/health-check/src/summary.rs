@@ -71,11 +71,26 @@ impl Summary {
 
     /// The sweep's line; an error where an operator must act.
     pub(crate) fn log(&self, duration: SignedDuration) {
-        let (seconds, summary) = (duration.as_secs_f64(), serde_json::to_string(self).unwrap_or_default());
-        if self.our_fault > 0 || !self.finished {
-            tracing::error!(seconds, summary, "sweep");
-        } else {
-            tracing::info!(seconds, summary, "sweep");
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    seconds = duration.as_secs_f64(),
+                    finished = self.finished,
+                    alive = self.alive,
+                    dead = self.dead,
+                    broken = self.broken,
+                    recovered = self.recovered,
+                    transient = self.transient,
+                    inconclusive = self.inconclusive,
+                    our_fault = self.our_fault,
+                    superseded = self.superseded,
+                    unrecorded = self.unrecorded,
+                    malformed = self.malformed,
+                    oldest_check = self.oldest_check.map(tracing::field::display),
+                    "sweep"
+                )
+            };
         }
+        if self.our_fault > 0 || !self.finished { line!(error) } else { line!(info) }
     }
 }

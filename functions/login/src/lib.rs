@@ -12,7 +12,7 @@ use evosync_connections::pages::{Problem, SignedOut};
 use evosync_connections::platform::{Entropy, Platform, note_warm_up};
 use evosync_connections::store::{NewSession, PendingSignIn, SignIns};
 use evosync_connections::web::{
-    Answer, CookieJar, CookieName, Failure, Notice, Posted, WebFunction, params, posted, route, sign_in_again,
+    Answer, CookieJar, CookieName, Failure, Notice, Posted, WebFunction, params, path, posted, sign_in_again,
 };
 use lambda_http::Request;
 
@@ -136,10 +136,10 @@ impl Function {
 
 impl WebFunction for Function {
     async fn answer(&self, request: &Request) -> Result<Answer, Failure> {
-        match route(request) {
-            "GET /login" => self.start(request).await,
-            "GET /login/callback" => self.finish(request).await,
-            "POST /logout" => self.sign_out(request).await,
+        match (request.method().as_str(), path(request)) {
+            ("GET", "/login") => self.start(request).await,
+            ("GET", "/login/callback") => self.finish(request).await,
+            ("POST", "/logout") => self.sign_out(request).await,
             _ => Ok(Answer::problem(Problem::NotFound)),
         }
     }

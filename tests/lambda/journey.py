@@ -1,0 +1,118 @@
+"""A merchant's journey through a product that runs in Lambda functions, wherever those run."""
+
+import html
+import re
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+import requests
+
+ACCOUNT = "1000001"
+PERSON = "demo|romashka"
+
+
+class Journey:
+    """Walks through the product at an address.
+
+    `vk` and `issuer` are the addresses of the simulators, `sweep` invokes the health check and
+    returns its summary.
+    """
+
+    def __init__(self, product, vk, issuer, sweep):
+        self.product = product
+        self.vk = vk
+        self.issuer = issuer
+        self.sweep = sweep
+        self.browser = requests.Session()
+        self.browser.trust_env = False
+
+    def walk(self):
+        """Every step of the journey; the number of steps taken."""
+        steps = [
+            self.whoever_is_not_signed_in_is_sent_to_sign_in,
+            self.signing_in_leads_back,
+            self.connecting_ends_connected,
+            self.a_sweep_finds_the_token_alive,
+            self.a_revoked_token_is_found_by_the_sweep,
+            self.reconnecting_repairs_it,
+            self.disconnecting_removes_it,
+            self.an_unknown_address_has_a_page,
+            self.the_style_sheet_is_served,
+            self.signing_out_ends_the_session,
+        ]
+        for step in steps:
+            step()
+            print(f"ok - {step.__name__.replace('_', ' ')}", flush=True)
+        return len(steps)
+
+    def whoever_is_not_signed_in_is_sent_to_sign_in(self):
+        for path in ["/connections", "/vk"]:
+            answer = self.get(path, allow_redirects=False)
+            assert (answer.status_code, answer.headers["location"]) == (303, "/login"), answer.status_code
+
+    def signing_in_leads_back(self):
+        page = self.get("/vk")
+        assert page.url.startswith(self.issuer), page.url
+        page = self.submit(page, "/authorize", person=PERSON)
+        assert page.url == f"{self.product}/vk", page.url
+        assert "Мария Орлова" in page.text
+
+    def connecting_ends_connected(self):
+        page = self.connect()
+        assert page.url == f"{self.product}/connections", page.url
+        assert "Анна Смирнова" in page.text and "Работает" in page.text
+
+    def a_sweep_finds_the_token_alive(self):
+        summary = self.sweep()
+        assert (summary["alive"], summary["finished"]) == (1, True), summary
+
+    def a_revoked_token_is_found_by_the_sweep(self):
+        self.browser.post(f"{self.vk}/control/revoke", data={"account": ACCOUNT}, timeout=30)
+        summary = self.sweep()
+        assert summary["broken"] == 1, summary
+        assert "Нужно переподключить" in self.get("/connections").text
+
+    def reconnecting_repairs_it(self):
+        assert "Работает" in self.connect().text
+
+    def disconnecting_removes_it(self):
+        page = self.submit(self.get("/vk"), "/vk/disconnect")
+        assert page.url == f"{self.product}/vk", page.url
+        assert "Подключить ВКонтакте" in page.text
+
+    def an_unknown_address_has_a_page(self):
+        page = self.get("/no/such/page")
+        assert page.status_code == 404 and "Страница не найдена" in page.text, page.status_code
+
+    def the_style_sheet_is_served(self):
+        path = re.search(r'href="(/assets/style-[^"]+)"', self.get("/connections").text)[1]
+        answer = self.get(path)
+        assert answer.headers["content-type"] == "text/css; charset=utf-8"
+        assert "immutable" in answer.headers["cache-control"]
+
+    def signing_out_ends_the_session(self):
+        page = self.submit(self.get("/connections"), "/logout")
+        assert "Вы вышли из системы" in page.text
+        answer = self.get("/connections", allow_redirects=False)
+        assert answer.headers["location"] == "/login"
+
+    def connect(self):
+        consent = self.get("/vk/connect", headers={"Sec-Fetch-Site": "same-origin"})
+        assert consent.url.startswith(self.vk), consent.url
+        state = parse_qs(urlsplit(consent.url).query)["state"][0]
+        assert len(state) == 43, len(state)
+        return self.submit(consent, "/authorize", account=ACCOUNT, decision="allow")
+
+    def get(self, path, **options):
+        return self.browser.get(urljoin(self.product, path), timeout=60, **options)
+
+    def submit(self, page, action, **fields):
+        """Posts a page's form as a browser does: hidden and checked fields, and where it comes from."""
+        form = page.text.split(f'action="{action}"', 1)[1].split("</form>", 1)[0]
+        inputs = re.findall(r"<input [^>]*>", form)
+        data = {
+            re.search(r'name="([^"]*)"', tag)[1]: html.unescape(re.search(r'value="([^"]*)"', tag)[1])
+            for tag in inputs
+            if 'type="hidden"' in tag or " checked" in tag
+        }
+        headers = {"Origin": "{0.scheme}://{0.netloc}".format(urlsplit(page.url)), "Sec-Fetch-Site": "same-origin"}
+        return self.browser.post(urljoin(page.url, action), data={**data, **fields}, headers=headers, timeout=60)

@@ -1,0 +1,71 @@
+"""Starting and stopping the processes a test needs."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+ROOT = Path(__file__).resolve().parents[2]
+VK_CLIENT_SECRET = "vk-client-secret-of-this-test"
+OIDC_CLIENT_SECRET = "oidc-client-secret-of-this-test"
+
+
+def free_port():
+    """A port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def process(command, log, **options):
+    """Runs a command in a process group of its own until the block ends."""
+    with open(log, "wb") as output:
+        child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, cwd=ROOT, **options)
+        try:
+            yield child
+        finally:
+            os.killpg(child.pid, signal.SIGTERM)
+            try:
+                child.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                os.killpg(child.pid, signal.SIGKILL)
+
+
+def wait_for(url, child, log, seconds=60):
+    """Waits until something answers at an address."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if child.poll() is not None:
+            break
+        try:
+            return requests.get(url, timeout=5)
+        except requests.RequestException:
+            time.sleep(0.2)
+    raise SystemExit(f"{url} does not answer:\n{Path(log).read_text()[-4000:]}")
+
+
+@contextmanager
+def simulators(product, logs):
+    """VK and an issuer for the product at an address; yields their addresses."""
+    log = logs / "simulators.log"
+    vk_port, issuer_port = free_port(), free_port()
+    command = [
+        ROOT / "target/debug/simulators", "--product", product,
+        "--vk-port", str(vk_port), "--vk-client-secret", VK_CLIENT_SECRET,
+        "--issuer-port", str(issuer_port), "--oidc-client-secret", OIDC_CLIENT_SECRET,
+    ]
+    with process(command, log) as child:
+        wait_for(f"http://127.0.0.1:{vk_port}/control", child, log)
+        yield f"http://127.0.0.1:{vk_port}", f"http://127.0.0.1:{issuer_port}"
+
+
+def route_table():
+    """The routes of template.yaml, as `METHOD path` and `$default`."""
+    return re.findall(r"^ +RouteKey: (.+)$", (ROOT / "template.yaml").read_text(), re.M)
