@@ -1,9 +1,10 @@
 //! Everything started and wired together.
 
 use std::collections::HashMap;
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::{fs, io};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -50,6 +51,7 @@ pub struct Stack {
     sweeper: Sweeper,
     template: Template,
     tasks: Vec<JoinHandle<()>>,
+    _lock: Option<File>,
 }
 
 /// Why a stack did not start.
@@ -67,6 +69,17 @@ pub enum StartError {
     /// AWS did not start.
     #[error(transparent)]
     Aws(#[from] AwsError),
+    /// The folder that data is kept in cannot be used.
+    #[error("data cannot be kept in {}: {error}; choose another folder with --data, or --memory", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong with it.
+        error: io::Error,
+    },
+    /// Another stack keeps its data in the folder.
+    #[error("{} is in use by another stack; stop it, or choose another folder with --data", .0.display())]
+    FolderInUse(PathBuf),
     /// A file or a listener failed.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -79,9 +92,7 @@ impl Stack {
             io::ErrorKind::AddrInUse => StartError::PortTaken(options.port),
             _ => StartError::Io(error),
         };
-        if let Some(folder) = &options.folder {
-            fs::create_dir_all(folder)?;
-        }
+        let lock = options.folder.as_deref().map(lock).transpose()?;
         let listener = listen(options.port).await.map_err(taken)?;
         let port = listener.local_addr()?.port();
         let listener_v6 = if options.port == 0 { None } else { listen_v6(port).await.map_err(taken)? };
@@ -102,7 +113,7 @@ impl Stack {
 
         let (clock, entropy) = (options.clock, options.entropy);
         let platform = Platform { clock: clock.clone(), entropy: entropy.clone(), aws: aws.sdk_config() };
-        let functions = Function::boot_all(&template.functions()?, &platform).await?;
+        let functions = Box::pin(Function::boot_all(&template.functions()?, &platform)).await?;
         let sweep = functions.get("health-check").cloned();
         let sweep = sweep.ok_or_else(|| BootError::Unknown("health-check".to_owned()))?;
         let sweeper = Sweeper::new(sweep, clock.clone(), entropy.clone());
@@ -114,7 +125,18 @@ impl Stack {
             server.also_on(listener, gateway.router());
         }
         let tasks = Vec::new();
-        Ok(Self { base_url, _server: server, aws, vk, issuer, functions, sweeper, template, tasks })
+        Ok(Self {
+            base_url,
+            _server: server,
+            aws,
+            vk,
+            issuer,
+            functions,
+            sweeper,
+            template,
+            tasks,
+            _lock: lock,
+        })
     }
 
     /// Sweeps on the template's schedule from now on.
@@ -164,6 +186,18 @@ impl Stack {
 impl Drop for Stack {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Makes the folder and keeps other stacks out of it for as long as the file is open.
+fn lock(folder: &Path) -> Result<File, StartError> {
+    let unusable = |error| StartError::Folder { folder: folder.to_owned(), error };
+    fs::create_dir_all(folder).map_err(unusable)?;
+    let file = File::create(folder.join("lock")).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartError::FolderInUse(folder.to_owned())),
+        Err(TryLockError::Error(error)) => Err(unusable(error)),
     }
 }
 

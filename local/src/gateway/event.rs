@@ -51,9 +51,11 @@ pub fn event(incoming: &Incoming<'_>, matched: &Match<'_>, request_id: &str, now
         },
         "isBase64Encoded": false,
     });
-    let cookies: Vec<_> = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).collect();
+    let lines = headers.get_all(COOKIE).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let cookies: Vec<_> =
+        lines.flat_map(|line| line.split("; ").map(str::to_owned).collect::<Vec<_>>()).collect();
     if !cookies.is_empty() {
-        event["cookies"] = cookies.iter().flat_map(|line| line.split("; ")).collect();
+        event["cookies"] = json!(cookies);
     }
     if !query.is_empty() {
         event["queryStringParameters"] = json!(joined_query(query));

@@ -1,6 +1,7 @@
 //! The control page: where a developer makes trouble.
 
 use axum::Form;
+use axum::extract::rejection::FormRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use serde::Deserialize;
@@ -24,7 +25,7 @@ const ERRORS: [(i64, &str); 10] = [
     (12345, "неизвестная ошибка"),
 ];
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 pub(super) struct Order {
     account: Option<u64>,
     value: Option<String>,
@@ -44,8 +45,9 @@ pub(super) async fn show(State(vk): State<Vk>) -> Response {
 pub(super) async fn act(
     State(vk): State<Vk>,
     Path(action): Path<String>,
-    Form(order): Form<Order>,
+    order: Result<Form<Order>, FormRejection>,
 ) -> Response {
+    let order = order.map(|Form(order)| order).unwrap_or_default();
     let value = order.value.as_deref().filter(|value| !value.is_empty());
     match (action.as_str(), order.account) {
         ("revoke", Some(account)) => vk.revoke_tokens(account),

@@ -98,6 +98,29 @@ async fn it_keeps_its_data_from_one_run_to_the_next() {
 }
 
 #[tokio::test]
+async fn a_second_stack_keeps_out_of_the_first_ones_data() {
+    let folder = folder("in-use");
+    let arguments = ["--port", "0", "--data", folder.to_str().unwrap()];
+    let running = start(&arguments).await;
+    let output = command(&arguments).output().unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("is in use by another stack") && said.contains("--data"), "{said}");
+    running.interrupt().await;
+    start(&arguments).await.interrupt().await;
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_used_is_named() {
+    let file = folder("not-a-folder");
+    std::fs::write(&file, "").unwrap();
+    let output = command(&["--port", "0", "--data", file.to_str().unwrap()]).output().unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("not-a-folder") && said.contains("--memory"), "{said}");
+}
+
+#[tokio::test]
 async fn its_secrets_are_readable_by_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = folder("secrets");
@@ -120,7 +143,7 @@ async fn a_taken_port_is_named_with_a_way_out() {
 async fn the_command_explains_its_flags() {
     let output = command(&["--help"]).output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
-    for flag in ["--port", "--memory", "--data"] {
+    for flag in ["cargo run --", "--port", "--memory", "--data"] {
         assert!(help.contains(flag), "{help}");
     }
 }

@@ -17,14 +17,17 @@ fn env(api_url: &str) -> Env {
     Env::of_map([("VK_API_URL".to_owned(), api_url.to_owned())].into())
 }
 
-/// A client for an API at an address, which waits a tenth of a second for an answer.
 fn api(url: &str) -> Api {
-    let limits = Limits { connect: Duration::from_millis(100), total: Duration::from_millis(100) };
+    api_within(url, Limits::default())
+}
+
+/// A client for an API at an address.
+fn api_within(url: &str, limits: Limits) -> Api {
     Api::new(HttpClient::new(limits, None).unwrap(), env(url).vk_api().unwrap())
 }
 
 /// What the client makes of a peer that does as it likes with each connection.
-async fn verdict_on<F, Fut>(peer: F) -> Liveness
+async fn verdict_on<F, Fut>(limits: Limits, peer: F) -> Liveness
 where
     F: Fn(TcpStream) -> Fut + Send + 'static,
     Fut: Future<Output = ()> + Send,
@@ -37,7 +40,7 @@ where
             peer(stream).await;
         }
     });
-    let (liveness, _) = api(&url).liveness(&AccessToken::new("token"), "42").await;
+    let (liveness, _) = api_within(&url, limits).liveness(&AccessToken::new("token"), "42").await;
     server.abort();
     liveness
 }
@@ -45,7 +48,7 @@ where
 /// What the client makes of bytes.
 async fn verdict_on_bytes(answer: impl Into<Vec<u8>>) -> Liveness {
     let answer = answer.into();
-    verdict_on(move |mut stream| {
+    verdict_on(Limits::default(), move |mut stream| {
         let answer = answer.clone();
         async move {
             let mut request = [0; 4_096];
@@ -69,6 +72,8 @@ async fn a_sound_answer_is_alive_whatever_its_decoration() {
         verdict_on_bytes(http("200 OK", "Content-Type: text/plain\r\n", extra)).await,
         Liveness::Alive
     );
+    let nameless = r#"{"response":[{"id":42,"first_name":null}]}"#;
+    assert_eq!(verdict_on_bytes(http("200 OK", "", nameless)).await, Liveness::Alive);
 }
 
 #[tokio::test]
@@ -87,6 +92,7 @@ async fn answers_that_name_nobody_or_somebody_else_prove_nothing() {
         r#"{"response":{"id":42}}"#,
         r#"{"response":[{"first_name":"A"}]}"#,
         r#"{"response":[{"id":"42"}]}"#,
+        r#"{"response":[null]}"#,
         r#"{"response":null}"#,
         "{}",
     ];
@@ -158,7 +164,8 @@ async fn peers_that_are_no_http_are_passing_faults() {
 
 #[tokio::test]
 async fn a_peer_that_stalls_is_given_up() {
-    let verdict = verdict_on(|stream| async move {
+    let brief = Limits { connect: Duration::from_secs(2), total: Duration::from_millis(100) };
+    let verdict = verdict_on(brief, |stream| async move {
         let _stalled = stream;
         std::future::pending::<()>().await;
     });
