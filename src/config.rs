@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
@@ -170,6 +171,11 @@ impl Env {
         })
     }
 
+    /// The function's name as Lambda gives it (`AWS_LAMBDA_FUNCTION_NAME`), empty outside Lambda.
+    pub fn function_name(&self) -> String {
+        self.optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default()
+    }
+
     /// `AWS_LAMBDA_LOG_LEVEL`, or else `RUST_LOG` where it is a bare level.
     pub fn log_level(&self) -> Option<LevelFilter> {
         let level = self.optional("AWS_LAMBDA_LOG_LEVEL").or_else(|| self.optional("RUST_LOG"))?;
@@ -193,8 +199,8 @@ impl Env {
 
     fn minutes(&self, name: &'static str, default: SignedDuration) -> Result<SignedDuration, ConfigError> {
         let default = default.as_mins().to_string();
-        self.parsed(name, Some(&default), "a whole number of minutes, 1 or more", |value| {
-            value.parse::<NonZeroU32>().ok().map(|minutes| SignedDuration::from_mins(minutes.get().into()))
+        self.parsed(name, Some(&default), "a whole number of minutes, from 1 to 43200", |value| {
+            value.parse().ok().filter(|minutes| LONGEST.contains(minutes)).map(SignedDuration::from_mins)
         })
     }
 
@@ -220,6 +226,9 @@ impl Env {
         (self.0)(name).filter(|value| !value.is_empty())
     }
 }
+
+/// Thirty days, the longest that NIST SP 800-63B-4 lets a session go without signing in again.
+const LONGEST: RangeInclusive<i64> = 1..=30 * 24 * 60;
 
 const EXTRA_CA: &str = "certificates as PEM text, or the path of a readable PEM file";
 const ISSUER: &str = "the issuer's https URL to the letter, or http on loopback";
@@ -334,18 +343,25 @@ pub struct Sweep {
     pub max_rps: NonZeroU32,
 }
 
-/// Secrets travel to these addresses: https only, plain http for loopback alone.
+/// Whether nobody can listen in on the way to an address: https, or plain http to this machine.
+pub fn is_private(address: &str) -> bool {
+    Url::parse(address).is_ok_and(|url| {
+        let loopback = match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        url.scheme() == "https" || (url.scheme() == "http" && loopback)
+    })
+}
+
+/// An address that secrets travel to.
 fn parse_url(value: &str) -> Option<Url> {
-    let url = Url::parse(value).ok()?;
-    let loopback = match url.host()? {
-        Host::Domain(name) => name == "localhost",
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
-    };
-    let scheme_ok = url.scheme() == "https" || (url.scheme() == "http" && loopback);
+    let url = Url::parse(value).ok().filter(|_| is_private(value))?;
     let bare = url.username().is_empty() && url.password().is_none();
     let plain = url.query().is_none() && url.fragment().is_none();
-    (scheme_ok && bare && plain).then_some(url)
+    (bare && plain).then_some(url)
 }
 
 #[cfg(test)]
@@ -427,7 +443,9 @@ mod tests {
         let limits = env(&[("SESSION_IDLE_MINUTES", "15")]).session_limits().unwrap();
         assert_eq!(limits.idle, SignedDuration::from_mins(15));
         assert_eq!(limits.absolute, SignedDuration::from_hours(24));
-        assert!(env(&[("SESSION_IDLE_MINUTES", "0")]).session_limits().is_err());
+        for bad in ["0", "-1", "43201", "99999999999", "an hour"] {
+            assert!(env(&[("SESSION_ABSOLUTE_MINUTES", bad)]).session_limits().is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -6,9 +6,13 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, StatusCode, redirect, tls};
+use zeroize::Zeroizing;
 
 /// The largest answer read, in bytes. VK's and OpenID providers' are a few kilobytes.
 pub const MAX_ANSWER: usize = 64 * 1024;
+
+/// What most answers fit into, so that reading one leaves no copies behind in memory.
+const USUAL_ANSWER: usize = 4 * 1024;
 
 /// How long a peer may take.
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +42,8 @@ pub struct HttpAnswer {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// At most [`MAX_ANSWER`] bytes.
-    pub body: Vec<u8>,
+    /// At most [`MAX_ANSWER`] bytes. Wiped when dropped: it may hold a token.
+    pub body: Zeroizing<Vec<u8>>,
 }
 
 /// Why there is no answer. Deliberately not a wrapped [`reqwest::Error`]: that one prints its URL,
@@ -93,7 +97,7 @@ impl HttpClient {
     pub async fn send(&self, request: RequestBuilder) -> Result<HttpAnswer, HttpError> {
         let mut response = request.send().await.map_err(|error| kind_of(&error))?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-        let mut body = Vec::new();
+        let mut body = Zeroizing::new(Vec::with_capacity(USUAL_ANSWER));
         while let Some(chunk) = response.chunk().await.map_err(|error| kind_of(&error))? {
             if body.len() + chunk.len() > MAX_ANSWER {
                 return Err(HttpError::TooLarge);

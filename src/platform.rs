@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use futures_util::future::BoxFuture;
@@ -30,7 +31,12 @@ impl Platform {
             .operation_attempt_timeout(Duration::from_secs(2))
             .operation_timeout(Duration::from_secs(5))
             .build();
-        let aws = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).load().await;
+        let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(50));
+        let aws = aws_config::defaults(BehaviorVersion::latest())
+            .timeout_config(timeouts)
+            .retry_config(retries)
+            .load()
+            .await;
         Self { clock: Clock::system(), entropy: Entropy::system(), aws }
     }
 }
@@ -98,6 +104,12 @@ impl Entropy {
         Self(Arc::new(fill))
     }
 
+    /// A random part of a duration: whoever retries at once should not retry at the same moment.
+    pub fn jitter(&self, longest: Duration) -> Duration {
+        let [part] = self.bytes();
+        longest * u32::from(part) / u32::from(u8::MAX)
+    }
+
     /// Fresh random bytes.
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
@@ -115,10 +127,15 @@ fn fill_from_system(bytes: &mut [u8]) {
     aws_lc_rs::rand::fill(bytes).expect("the system's random generator works");
 }
 
-/// Notes how preparing for the first request went. A dependency that is down at boot is no reason
-/// not to boot: requests will say what they miss.
-pub fn note_warm_up<E: std::fmt::Display>(outcome: Result<(), E>) {
-    if let Err(error) = outcome {
-        tracing::warn!(%error, "warm-up failed");
+/// How long a boot waits for each of its preparations. Lambda gives a function's init ten seconds.
+const WARM_UP_FOR: Duration = Duration::from_secs(3);
+
+/// Prepares for the first request: opens a connection, reads a secret. A dependency that is down at
+/// boot is no reason not to boot; requests will say what they miss.
+pub async fn warm_up<E: std::fmt::Display>(preparation: impl Future<Output = Result<(), E>>) {
+    match tokio::time::timeout(WARM_UP_FOR, preparation).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "warm-up failed"),
+        Err(_) => tracing::warn!("warm-up took too long"),
     }
 }

@@ -1,13 +1,14 @@
 //! Tokens at rest: AES-256-GCM under a key derived from the key secret, bound to their row.
 //!
-//! A sealed record is `version | key id length | key id | nonce | ciphertext and tag`. Its associated
-//! data are the header, table, user, provider and generation, so that a record copied to another
-//! row, or kept from an earlier connection of the same row, does not open.
+//! A sealed record is `version | key id length | key id | fingerprint | nonce | ciphertext and tag`.
+//! The fingerprint tells a key that was replaced under its old id from a damaged record. Associated
+//! data are the header up to the nonce, table, user, provider and generation, so that a record copied
+//! to another row, or kept from an earlier connection of the same row, does not open.
 
 use std::collections::HashMap;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -18,6 +19,7 @@ use crate::secrets::{Secret, SecretError};
 
 const VERSION: u8 = 1;
 const KEY_LEN: usize = 32;
+const FINGERPRINT_LEN: usize = 4;
 const MAX_KEY_ID: usize = 16;
 /// The key secret's values are strings; shorter ones cannot hold 256 bits.
 const MIN_KEY_TEXT: usize = 32;
@@ -38,7 +40,12 @@ pub struct RowIdentity<'a> {
 /// The keys of `TOKEN_KEYS_SECRET_ID`: one seals, all open.
 pub struct TokenKeys {
     current: String,
-    keys: HashMap<String, LessSafeKey>,
+    keys: HashMap<String, TokenKey>,
+}
+
+struct TokenKey {
+    cipher: LessSafeKey,
+    fingerprint: [u8; FINGERPRINT_LEN],
 }
 
 /// Why a record does not open.
@@ -89,9 +96,10 @@ impl TokenKeys {
         let key = self.keys.get(&self.current).ok_or(BadKeys)?;
         let record = Record { access_token: Zeroizing::new(token.secret().to_owned()) };
         let mut text = serde_json::to_vec(&record).map_err(|_| BadKeys)?;
-        let mut sealed = header(&self.current)?;
+        let mut sealed = header(&self.current, key)?;
         let aad = Aad::from(associated_data(&sealed, row));
-        let encrypted = key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut text);
+        let nonce_once = Nonce::assume_unique_for_key(nonce);
+        let encrypted = key.cipher.seal_in_place_append_tag(nonce_once, aad, &mut text);
         if encrypted.is_err() {
             text.zeroize();
             return Err(BadKeys);
@@ -103,16 +111,23 @@ impl TokenKeys {
 
     /// Opens a record of its row.
     pub fn open(&self, sealed: &[u8], row: RowIdentity<'_>) -> Result<AccessToken, OpenError> {
-        let (id, header, rest) = split_header(sealed).ok_or(OpenError::Broken)?;
-        let key = self.keys.get(id).ok_or(OpenError::UnknownKey)?;
-        let (nonce, text) = rest.split_first_chunk::<NONCE_LEN>().ok_or(OpenError::Broken)?;
+        let Envelope { key_id, fingerprint, header, nonce, text } =
+            Envelope::read(sealed).ok_or(OpenError::Broken)?;
+        let key = self.keys.get(key_id).filter(|key| key.fingerprint == *fingerprint);
+        let key = key.ok_or(OpenError::UnknownKey)?;
         let mut text = Zeroizing::new(text.to_vec());
         let aad = Aad::from(associated_data(header, row));
         let opened = key
+            .cipher
             .open_in_place(Nonce::assume_unique_for_key(*nonce), aad, &mut text)
             .map_err(|_| OpenError::Broken)?;
         let record: Record = serde_json::from_slice(opened).map_err(|_| OpenError::Broken)?;
         Ok(AccessToken::new(record.access_token.as_str()))
+    }
+
+    /// Whether a record is sealed with another key than new ones are.
+    pub fn is_outdated(&self, sealed: &[u8]) -> bool {
+        Envelope::read(sealed).is_some_and(|envelope| envelope.key_id != self.current)
     }
 }
 
@@ -137,42 +152,58 @@ impl TokenKeySource {
 }
 
 /// HKDF (RFC 5869) with SHA-256: the secret's text is entropy, not yet a key.
-fn derive(id: &str, text: &str) -> Result<LessSafeKey, BadKeys> {
-    struct Length;
-    impl KeyType for Length {
-        fn len(&self) -> usize {
-            KEY_LEN
-        }
-    }
+fn derive(id: &str, text: &str) -> Result<TokenKey, BadKeys> {
     let id_ok = (1..=MAX_KEY_ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric());
     if !id_ok || text.len() < MIN_KEY_TEXT {
         return Err(BadKeys);
     }
-    let mut key = Zeroizing::new([0; KEY_LEN]);
-    Salt::new(HKDF_SHA256, b"evosync connections")
-        .extract(text.as_bytes())
-        .expand(&[b"token sealing key v1", id.as_bytes()], Length)
-        .and_then(|material| material.fill(key.as_mut()))
-        .map_err(|_| BadKeys)?;
-    UnboundKey::new(&AES_256_GCM, key.as_ref()).map(LessSafeKey::new).map_err(|_| BadKeys)
+    let secret = Salt::new(HKDF_SHA256, b"evosync connections").extract(text.as_bytes());
+    let key: Zeroizing<[u8; KEY_LEN]> = Zeroizing::new(expand(&secret, b"token sealing key v1", id)?);
+    let cipher = UnboundKey::new(&AES_256_GCM, key.as_ref()).map(LessSafeKey::new).map_err(|_| BadKeys)?;
+    Ok(TokenKey { cipher, fingerprint: expand(&secret, b"token key fingerprint v1", id)? })
 }
 
-fn header(key_id: &str) -> Result<Vec<u8>, BadKeys> {
+fn expand<const N: usize>(secret: &Prk, purpose: &[u8], id: &str) -> Result<[u8; N], BadKeys> {
+    struct Length(usize);
+    impl KeyType for Length {
+        fn len(&self) -> usize {
+            self.0
+        }
+    }
+    let mut output = [0; N];
+    secret
+        .expand(&[purpose, id.as_bytes()], Length(N))
+        .and_then(|material| material.fill(&mut output))
+        .map_err(|_| BadKeys)?;
+    Ok(output)
+}
+
+fn header(key_id: &str, key: &TokenKey) -> Result<Vec<u8>, BadKeys> {
     let mut header = vec![VERSION, u8::try_from(key_id.len()).map_err(|_| BadKeys)?];
     header.extend_from_slice(key_id.as_bytes());
+    header.extend_from_slice(&key.fingerprint);
     Ok(header)
 }
 
-fn split_header(sealed: &[u8]) -> Option<(&str, &[u8], &[u8])> {
-    let [version, id_len, rest @ ..] = sealed else {
-        return None;
-    };
-    let id_len = usize::from(*id_len);
-    if *version != VERSION || rest.len() < id_len {
-        return None;
+/// The parts of a sealed record.
+struct Envelope<'a> {
+    key_id: &'a str,
+    fingerprint: &'a [u8; FINGERPRINT_LEN],
+    header: &'a [u8],
+    nonce: &'a [u8; NONCE_LEN],
+    text: &'a [u8],
+}
+
+impl<'a> Envelope<'a> {
+    fn read(sealed: &'a [u8]) -> Option<Self> {
+        let ([version, id_len], rest) = sealed.split_first_chunk()?;
+        let (key_id, rest) = rest.split_at_checked(usize::from(*id_len))?;
+        let (fingerprint, rest) = rest.split_first_chunk()?;
+        let header = &sealed[..sealed.len() - rest.len()];
+        let (nonce, text) = rest.split_first_chunk()?;
+        let key_id = std::str::from_utf8(key_id).ok()?;
+        (*version == VERSION).then_some(Self { key_id, fingerprint, header, nonce, text })
     }
-    let (header, body) = sealed.split_at(2 + id_len);
-    Some((std::str::from_utf8(&header[2..]).ok()?, header, body))
 }
 
 /// Every part is preceded by its length, so that no two rows share associated data.
@@ -277,6 +308,15 @@ mod tests {
             TokenKeys::parse(OLD).unwrap().open(&resealed, row.identity()).unwrap_err(),
             OpenError::UnknownKey
         );
+        assert!(rotated.is_outdated(&seal(OLD, &row)) && !rotated.is_outdated(&resealed));
+    }
+
+    #[test]
+    fn a_key_replaced_under_its_old_id_is_an_unknown_key_and_no_broken_seal() {
+        let row = Row::new("anna", 1);
+        let replaced = r#"{"current":"1","1":"another key of more than thirty-two characters"}"#;
+        let keys = TokenKeys::parse(replaced).unwrap();
+        assert_eq!(keys.open(&seal(OLD, &row), row.identity()).unwrap_err(), OpenError::UnknownKey);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use evosync_connections::platform::{Clock, Entropy};
+use evosync_connections::telemetry::METRICS;
 use local::issuer::PEOPLE;
 use local::{Options, Stack};
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,7 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// EvoSync connections on this machine: the product, and everything it talks to.
 #[derive(Parser)]
-#[command(name = "cargo run --")]
+#[command(bin_name = "cargo run --")]
 struct Arguments {
     /// The port the product answers on; 0 lets the system choose
     #[arg(long, default_value_t = 3000)]
@@ -41,9 +42,12 @@ async fn main() -> ExitCode {
 }
 
 /// Readable lines rather than the functions' JSON. The embedded DynamoDB warns of every condition
-/// that fails, which is what conditions are for.
+/// that fails, which is what conditions are for; metrics are for CloudWatch.
 fn log() {
-    let levels = Targets::new().with_default(LevelFilter::INFO).with_target("dynoxide", LevelFilter::ERROR);
+    let levels = Targets::new()
+        .with_default(LevelFilter::INFO)
+        .with_target("dynoxide", LevelFilter::ERROR)
+        .with_target(METRICS, LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer().compact().with_writer(std::io::stderr);
     tracing_subscriber::registry().with(lines).with(levels).init();
 }

@@ -10,7 +10,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 pub const ATTEMPT_LIFETIME: SignedDuration = SignedDuration::from_mins(10);
 
 /// How many attempts of one session may be open at once; one more drops the oldest.
-pub const MAX_PENDING_ATTEMPTS: usize = 10;
+pub const MAX_PENDING_ATTEMPTS: u8 = 10;
 
 /// The `state` of RFC 6749, section 10.12: 256 random bits that carry no data.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]

@@ -35,13 +35,13 @@ pub struct Session {
     pub display_name: String,
     /// When the person signed in.
     pub created_at: Timestamp,
-    /// When the person was last seen, to within [`Session::TOUCH_EVERY`].
+    /// When the person was last seen, to within what [`Session::needs_touch`] allows.
     pub last_seen_at: Timestamp,
 }
 
 impl Session {
     /// Sliding the idle limit costs a write, so it happens at most this often.
-    pub const TOUCH_EVERY: SignedDuration = SignedDuration::from_mins(5);
+    const TOUCH_EVERY: SignedDuration = SignedDuration::from_mins(5);
 
     /// Whether both limits still hold. Judged here and not by the table's TTL, which may lag by days.
     pub fn is_live(&self, now: Timestamp, limits: SessionLimits) -> bool {
@@ -49,9 +49,10 @@ impl Session {
             && now.duration_since(self.last_seen_at) < limits.idle
     }
 
-    /// Whether the idle limit is due to be slid.
-    pub fn needs_touch(&self, now: Timestamp) -> bool {
-        now.duration_since(self.last_seen_at) >= Self::TOUCH_EVERY
+    /// Whether the idle limit is due to be slid: every five minutes, and at least ten times before
+    /// a short limit is reached.
+    pub fn needs_touch(&self, now: Timestamp, limits: SessionLimits) -> bool {
+        now.duration_since(self.last_seen_at) >= Self::TOUCH_EVERY.min(limits.idle / 10)
     }
 }
 
@@ -218,7 +219,14 @@ mod tests {
 
     #[test]
     fn the_idle_limit_slides_at_most_every_five_minutes() {
-        assert!(!session(0, 10).needs_touch(at(14)));
-        assert!(session(0, 10).needs_touch(at(15)));
+        let limits = SessionLimits::default();
+        assert!(!session(0, 10).needs_touch(at(14), limits));
+        assert!(session(0, 10).needs_touch(at(15), limits));
+    }
+
+    #[test]
+    fn a_short_idle_limit_slides_in_time() {
+        let limits = SessionLimits { idle: SignedDuration::from_mins(5), ..SessionLimits::default() };
+        assert!(session(0, 10).needs_touch(at(11), limits));
     }
 }

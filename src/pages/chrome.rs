@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::domain::{Session, SessionCredential};
 
 /// Who is signed in, and the proof that the sign-out form is this session's own.
-#[derive(Serialize, Debug)]
+#[derive(Serialize)]
 pub struct Person {
     name: String,
     csrf: String,

@@ -8,19 +8,20 @@ use super::{DisplayTime, Page, Person, texts};
 use crate::domain::{Connection, Health, Provider};
 
 /// The dashboard.
-#[derive(Serialize, Debug)]
+#[derive(Serialize)]
 pub struct Dashboard {
     person: Person,
     entries: Vec<Entry>,
 }
 
 /// One provider's line.
-#[derive(Serialize, Debug)]
+#[derive(Serialize)]
 pub struct Entry {
     provider: &'static str,
     title: &'static str,
     state: &'static str,
     name: Option<String>,
+    account_id: Option<String>,
     checked: Option<DisplayTime>,
 }
 
@@ -46,6 +47,7 @@ impl Entry {
             title: texts::provider(provider),
             state: connection.map_or("none", |connection| state(connection.health(now))),
             name: connection.map(|connection| connection.account.display_name()),
+            account_id: connection.map(|connection| connection.account.id.clone()),
             checked: connection
                 .and_then(|connection| connection.last_checked_at)
                 .map(|time| DisplayTime::new(time, zone)),

@@ -9,7 +9,7 @@ use super::{DisplayTime, Page, Person, dashboard};
 use crate::domain::{Connection, ErrorCode, Health, Provider};
 
 /// A provider's page.
-#[derive(Serialize, Debug)]
+#[derive(Serialize)]
 pub struct ProviderPage {
     person: Person,
     provider: &'static str,
@@ -18,7 +18,7 @@ pub struct ProviderPage {
     connection: Option<Connected>,
 }
 
-#[derive(Serialize, Debug)]
+#[derive(Serialize)]
 struct Connected {
     state: &'static str,
     trouble: Option<Words>,

@@ -6,7 +6,7 @@ use super::Page;
 use crate::web::Notice;
 
 /// The login page at rest.
-#[derive(Serialize, Debug)]
+#[derive(Serialize)]
 pub struct SignedOut {
     title: &'static str,
     advice: &'static str,

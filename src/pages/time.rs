@@ -38,10 +38,15 @@ impl DisplayTime {
             local.year(),
             local.hour(),
             local.minute(),
-            local.strftime("%Z")
+            zone_name(&local.strftime("%Z").to_string())
         );
         Self { text, iso: time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string() }
     }
+}
+
+/// The time zone database abbreviates in English; Moscow's time has a name that readers know.
+fn zone_name(abbreviation: &str) -> &str {
+    if abbreviation == "MSK" { "МСК" } else { abbreviation }
 }
 
 #[cfg(test)]
@@ -52,7 +57,7 @@ mod tests {
     fn times_are_of_the_place_and_the_language() {
         let time = "2026-11-22T21:05:59Z".parse().unwrap();
         let shown = DisplayTime::new(time, &TimeZone::get("Europe/Moscow").unwrap());
-        assert_eq!(shown.text, "23 ноября 2026, 00:05 MSK");
+        assert_eq!(shown.text, "23 ноября 2026, 00:05 МСК");
         assert_eq!(shown.iso, "2026-11-22T21:05:59Z");
     }
 }

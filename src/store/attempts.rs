@@ -1,18 +1,18 @@
 //! Starting to connect: the session checked and the attempt written, in one transaction.
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use jiff::{SignedDuration, Timestamp};
 
 use super::StoreError;
+use super::rate;
 use super::rows::{self, Item, SESSION_IS_LIVE, n, s, seconds, session_is_live_values};
-use super::transaction::{Outcome, Transactions};
+use super::transaction::{NEVER, Outcome, Transactions, never_there};
 use crate::config::{ConfigError, Env};
 use crate::domain::{
-    ATTEMPT_LIFETIME, AttemptId, MAX_PENDING_ATTEMPTS, Provider, SessionCredential, SessionLimits, UserId,
+    ATTEMPT_LIFETIME, AttemptId, MAX_PENDING_ATTEMPTS, Provider, SessionCredential, SessionLimits,
 };
 use crate::platform::{Clock, Platform};
 
@@ -48,9 +48,8 @@ const RATE: usize = 2;
 impl Attempts {
     /// Attempts in the configured table.
     pub fn new(platform: &Platform, env: &Env) -> Result<Self, ConfigError> {
-        let client = Client::new(&platform.aws);
         Ok(Self {
-            transactions: Transactions::new(client, platform.clock.clone(), platform.entropy.clone()),
+            transactions: Transactions::new(platform),
             clock: platform.clock.clone(),
             table: env.sessions_table()?,
             limits: env.session_limits()?,
@@ -59,10 +58,15 @@ impl Attempts {
 
     /// Opens the connection to the table ahead of the first request.
     pub async fn warm_up(&self) -> Result<(), StoreError> {
-        self.transactions.warm_up(&self.table).await
+        let update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(never_there()))
+            .update_expression("REMOVE attempts")
+            .condition_expression(NEVER);
+        self.transactions.warm_up(TransactWriteItem::builder().update(update.build()?).build()).await
     }
 
-    /// Writes an attempt for the credential's session. A session that has
+    /// Writes an attempt for the credential's session, which counts as activity. A session that has
     /// [`MAX_PENDING_ATTEMPTS`] open drops the oldest, in a second transaction.
     pub async fn begin(
         &self,
@@ -70,114 +74,107 @@ impl Attempts {
         provider: Provider,
         attempt: &AttemptId,
     ) -> Result<Begin, StoreError> {
-        let now = self.clock.now();
+        let new = NewAttempt { credential, provider, id: attempt, now: self.clock.now() };
         let add = self
-            .session_update(credential, now)
-            .update_expression("SET attempts.#attempt = :now")
+            .session_update(&new)
+            .update_expression("SET attempts.#attempt = :now, last_seen_at = :now")
             .condition_expression(format!("{SESSION_IS_LIVE} AND size(attempts) < :most"))
             .expression_attribute_names("#attempt", attempt.as_str())
-            .expression_attribute_values(":now", seconds(now))
-            .expression_attribute_values(":most", n(i64::try_from(MAX_PENDING_ATTEMPTS).unwrap_or(i64::MAX)))
+            .expression_attribute_values(":most", n(i64::from(MAX_PENDING_ATTEMPTS)))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let items = vec![
-            update(add)?,
-            self.attempt_row(credential, provider, attempt, now)?,
-            self.rate(credential.user(), now)?,
-        ];
-        let refused = match self.transactions.write("begin attempt", items).await? {
+        let refused = match self.write(&new, add, &[]).await? {
             Outcome::Done => return Ok(Begin::Started),
             Outcome::Refused(refused) => refused,
         };
-        if refused.iter().any(|failed| failed.position == RATE) {
+        let too_many = refused.iter().any(|failed| failed.position == RATE);
+        let Some(session) = refused.into_iter().find(|failed| failed.position == SESSION) else {
             return Ok(Begin::TooMany);
-        }
-        let row = refused.into_iter().find(|failed| failed.position == SESSION).and_then(|failed| failed.row);
-        let live = row
-            .as_ref()
-            .and_then(rows::session)
-            .is_some_and(|session| session.user == *credential.user() && session.is_live(now, self.limits));
-        match row {
-            Some(row) if live => self.begin_in_full_session(credential, provider, attempt, &row).await,
-            _ => Ok(Begin::NotSignedIn),
+        };
+        match session.row.filter(|row| self.is_live(row, &new)) {
+            None => Ok(Begin::NotSignedIn),
+            Some(_) if too_many => Ok(Begin::TooMany),
+            Some(row) => self.begin_in_full_session(&new, &row).await,
         }
     }
 
-    /// Makes room by dropping what has expired and, of the rest, the oldest.
-    async fn begin_in_full_session(
-        &self,
-        credential: &SessionCredential,
-        provider: Provider,
-        attempt: &AttemptId,
-        row: &Item,
-    ) -> Result<Begin, StoreError> {
-        let now = self.clock.now();
+    /// Makes room by forgetting what has expired and, if that is not enough, dropping the oldest.
+    async fn begin_in_full_session(&self, new: &NewAttempt<'_>, row: &Item) -> Result<Begin, StoreError> {
         let Some(seen) = row.get("attempts").and_then(|value| value.as_m().ok()) else {
             return Err(StoreError::new("begin attempt", "a session row without attempts"));
         };
-        let mut pending: Vec<(&String, Timestamp)> =
-            seen.keys().filter_map(|id| Some((id, rows::epoch(seen, id)?))).collect();
+        let started = seen.keys().filter_map(|id| Some((id, rows::epoch(seen, id)?)));
+        let mut pending: Vec<_> =
+            started.filter(|(_, started)| new.now.duration_since(*started) < ATTEMPT_LIFETIME).collect();
         pending.sort_by_key(|(_, started)| *started);
-        pending.retain(|(_, started)| now.duration_since(*started) < ATTEMPT_LIFETIME);
-        let surplus = pending.len().saturating_sub(MAX_PENDING_ATTEMPTS - 1);
-        let dropped: Vec<_> = pending.drain(..surplus).map(|(id, _)| id.clone()).collect();
+        let surplus = (pending.len() + 1).saturating_sub(MAX_PENDING_ATTEMPTS.into());
+        let dropped: Vec<_> = pending.drain(..surplus).map(|(id, _)| AttemptId::from_stored(id)).collect();
         let mut kept: Item =
             pending.into_iter().map(|(id, started)| (id.clone(), seconds(started))).collect();
-        kept.insert(attempt.as_str().to_owned(), seconds(now));
+        kept.insert(new.id.as_str().to_owned(), seconds(new.now));
 
         let replace = self
-            .session_update(credential, now)
-            .update_expression("SET attempts = :kept")
+            .session_update(new)
+            .update_expression("SET attempts = :kept, last_seen_at = :now")
             .condition_expression(format!("{SESSION_IS_LIVE} AND attempts = :seen"))
             .expression_attribute_values(":kept", AttributeValue::M(kept))
             .expression_attribute_values(":seen", AttributeValue::M(seen.clone()));
+        Ok(match self.write(new, replace, &dropped).await? {
+            Outcome::Done => Begin::Started,
+            // Another tab was quicker in the same session; this one counts as over the limit.
+            Outcome::Refused(_) => Begin::TooMany,
+        })
+    }
+
+    /// One transaction: the session, the new attempt, the person's minute, and what is dropped.
+    async fn write(
+        &self,
+        new: &NewAttempt<'_>,
+        session: UpdateBuilder,
+        dropped: &[AttemptId],
+    ) -> Result<Outcome, StoreError> {
         let mut items = vec![
-            update(replace)?,
-            self.attempt_row(credential, provider, attempt, now)?,
-            self.rate(credential.user(), now)?,
+            TransactWriteItem::builder().update(session.build()?).build(),
+            TransactWriteItem::builder().put(self.row(new).build()?).build(),
+            rate::count(&self.table, "connect", new.credential.user(), new.now, PER_MINUTE)?,
         ];
         for id in dropped {
-            let key = rows::attempt_key(&AttemptId::from_stored(&id));
-            let delete = Delete::builder().table_name(&self.table).set_key(Some(key)).build()?;
-            items.push(TransactWriteItem::builder().delete(delete).build());
+            let delete = Delete::builder().table_name(&self.table).set_key(Some(rows::attempt_key(id)));
+            items.push(TransactWriteItem::builder().delete(delete.build()?).build());
         }
-        match self.transactions.write("begin attempt", items).await? {
-            Outcome::Done => Ok(Begin::Started),
-            // Another tab was quicker with the same session; this one counts as over the limit.
-            Outcome::Refused(_) => Ok(Begin::TooMany),
-        }
+        self.transactions.write("begin attempt", items).await
     }
 
-    fn session_update(&self, credential: &SessionCredential, now: Timestamp) -> UpdateBuilder {
+    fn session_update(&self, new: &NewAttempt<'_>) -> UpdateBuilder {
+        let live = session_is_live_values(new.credential, self.limits, new.now);
         Update::builder()
             .table_name(&self.table)
-            .set_key(Some(rows::session_key(&credential.session_id())))
-            .set_expression_attribute_values(Some(session_is_live_values(credential, self.limits, now)))
+            .set_key(Some(rows::session_key(&new.credential.session_id())))
+            .set_expression_attribute_values(Some(live))
+            .expression_attribute_values(":now", seconds(new.now))
     }
 
-    fn attempt_row(
-        &self,
-        credential: &SessionCredential,
-        provider: Provider,
-        attempt: &AttemptId,
-        now: Timestamp,
-    ) -> Result<TransactWriteItem, StoreError> {
-        let put = Put::builder()
+    fn row(&self, new: &NewAttempt<'_>) -> PutBuilder {
+        Put::builder()
             .table_name(&self.table)
-            .set_item(Some(rows::attempt_key(attempt)))
-            .item("session_id", s(credential.session_id().as_str()))
-            .item("user_id", s(credential.user().as_str()))
-            .item("provider", s(provider.key()))
-            .item("created_at", seconds(now))
-            .item("expires_at", seconds(now + ATTEMPT_LIFETIME + KEEP_AFTER))
-            .condition_expression("attribute_not_exists(id)");
-        Ok(TransactWriteItem::builder().put(put.build()?).build())
+            .set_item(Some(rows::attempt_key(new.id)))
+            .item("session_id", s(new.credential.session_id().as_str()))
+            .item("user_id", s(new.credential.user().as_str()))
+            .item("provider", s(new.provider.key()))
+            .item("created_at", seconds(new.now))
+            .item("expires_at", seconds(new.now + ATTEMPT_LIFETIME + KEEP_AFTER))
+            .condition_expression("attribute_not_exists(id)")
     }
 
-    fn rate(&self, user: &UserId, now: Timestamp) -> Result<TransactWriteItem, StoreError> {
-        super::rate::count(&self.table, "connect", user, now, PER_MINUTE)
+    fn is_live(&self, row: &Item, new: &NewAttempt<'_>) -> bool {
+        rows::session(row).is_some_and(|session| {
+            session.user == *new.credential.user() && session.is_live(new.now, self.limits)
+        })
     }
 }
 
-fn update(builder: UpdateBuilder) -> Result<TransactWriteItem, StoreError> {
-    Ok(TransactWriteItem::builder().update(builder.build()?).build())
+struct NewAttempt<'a> {
+    credential: &'a SessionCredential,
+    provider: Provider,
+    id: &'a AttemptId,
+    now: Timestamp,
 }

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::StoreError;
-use super::rows::{self, CONNECTION_PROJECTION, Item, rfc3339, s};
+use super::rows::{self, CONNECTION_PROJECTION, Item, b, rfc3339, s};
 use crate::config::{ConfigError, Env};
 use crate::domain::{Connection, Generation, Liveness};
 use crate::platform::{Clock, Platform};
@@ -27,6 +27,16 @@ pub struct StoredConnection {
     pub generation: Generation,
     /// The sealed token.
     pub sealed_token: Vec<u8>,
+    /// When it was last tried, as the row says it; what keeps two sweeps from deciding twice.
+    last_attempt_at: Option<String>,
+}
+
+/// What a check found.
+pub struct Verdict {
+    /// What the provider's answer says about the token.
+    pub liveness: Liveness,
+    /// The token sealed anew, where its seal is of an old key.
+    pub resealed: Option<Vec<u8>>,
 }
 
 /// Part of the table.
@@ -40,6 +50,7 @@ pub struct Page {
 }
 
 /// A place in the table, between two pages.
+#[derive(Clone)]
 pub struct Cursor(Item);
 
 /// What became of a verdict.
@@ -47,8 +58,8 @@ pub struct Cursor(Item);
 pub enum Finding {
     /// It is recorded.
     Recorded,
-    /// The connection was replaced or removed in the meantime, and the verdict says nothing of
-    /// what is there now.
+    /// The connection was replaced, removed or checked by another sweep in the meantime, and the
+    /// verdict says nothing of what is there now.
     Superseded,
 }
 
@@ -62,6 +73,20 @@ impl Checks {
         })
     }
 
+    /// Opens the connection to the table ahead of the first sweep, by a verdict on a row that is not
+    /// there.
+    pub async fn warm_up(&self) -> Result<(), StoreError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("user_id", s("warm-up"))
+            .key("provider", s("warm-up"))
+            .update_expression("REMOVE offline_reason")
+            .condition_expression("attribute_exists(user_id)");
+        settle(update).await.map(drop)
+    }
+
     /// The table, which tokens are sealed for.
     pub fn table(&self) -> &str {
         &self.table
@@ -73,7 +98,7 @@ impl Checks {
             .client
             .scan()
             .table_name(&self.table)
-            .projection_expression(format!("{CONNECTION_PROJECTION}, access_token"))
+            .projection_expression(format!("{CONNECTION_PROJECTION}, access_token, last_attempt_at"))
             .set_exclusive_start_key(cursor.map(|cursor| cursor.0));
         let answer = scan.send().await.map_err(|error| StoreError::of_sdk("scan connections", &error))?;
         let items = answer.items.unwrap_or_default();
@@ -86,56 +111,73 @@ impl Checks {
         })
     }
 
-    /// Records a verdict, provided that the row still holds the generation it was reached on.
-    /// The condition fails for a missing row too, so that a check brings none back.
-    pub async fn record(&self, stored: &StoredConnection, liveness: Liveness) -> Result<Finding, StoreError> {
-        let now = rfc3339(self.clock.now());
+    /// Records a verdict, provided that the row still holds the generation it was reached on and no
+    /// other sweep has been quicker. The condition fails for a missing row too, so that a check
+    /// brings none back.
+    pub async fn record(&self, stored: &StoredConnection, verdict: Verdict) -> Result<Finding, StoreError> {
         let update = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(rows::connection_key(&stored.connection.user, stored.connection.provider)))
-            .condition_expression("generation = :generation")
             .expression_attribute_values(":generation", s(stored.generation.as_str()))
-            .expression_attribute_values(":now", now);
-        match effect(update, &stored.connection, liveness).send().await {
-            Ok(_) => Ok(Finding::Recorded),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(Finding::Superseded)
-            }
-            Err(error) => Err(StoreError::of_sdk("record check", &error)),
-        }
+            .expression_attribute_values(":now", rfc3339(self.clock.now()));
+        let update = match &stored.last_attempt_at {
+            Some(seen) => update
+                .condition_expression("generation = :generation AND last_attempt_at = :seen")
+                .expression_attribute_values(":seen", s(seen)),
+            None => update
+                .condition_expression("generation = :generation AND attribute_not_exists(last_attempt_at)"),
+        };
+        settle(effect(update, &stored.connection, verdict)).await
     }
 }
 
-/// What a verdict changes: everything for a final one, the last attempt alone for any other.
-fn effect(
-    update: UpdateItemFluentBuilder,
-    before: &Connection,
-    liveness: Liveness,
-) -> UpdateItemFluentBuilder {
-    const ATTEMPT: &str = "SET last_attempt_at = :now, last_attempt_result = :result";
-    const VERDICT: &str = "is_online = :online, last_checked_at = :now";
-    let updated_at =
-        if before.is_online == (liveness == Liveness::Alive) { "" } else { ", updated_at = :now" };
-    let (expression, result) = match liveness {
-        Liveness::Alive => (format!("{ATTEMPT}, {VERDICT}{updated_at} REMOVE offline_reason"), "alive"),
+/// What a verdict changes: everything for a final one, the last attempt alone for any other; and the
+/// seal, where it is of an old key.
+fn effect(update: UpdateItemFluentBuilder, before: &Connection, verdict: Verdict) -> UpdateItemFluentBuilder {
+    let liveness = verdict.liveness;
+    let mut set = vec!["last_attempt_at = :now", "last_attempt_result = :result"];
+    let mut remove = "";
+    let mut values = vec![];
+    if !matches!(liveness, Liveness::Unknown(_)) {
+        set.extend(["is_online = :online", "last_checked_at = :now"]);
+        values.push((":online", AttributeValue::Bool(liveness == Liveness::Alive)));
+        if before.is_online != (liveness == Liveness::Alive) {
+            set.push("updated_at = :now");
+        }
+    }
+    let result = match liveness {
+        Liveness::Alive => {
+            remove = " REMOVE offline_reason";
+            "alive"
+        }
         Liveness::Dead(reason) => {
-            (format!("{ATTEMPT}, {VERDICT}{updated_at}, offline_reason = :result"), reason.code())
+            set.push("offline_reason = :result");
+            reason.code()
         }
-        Liveness::Unknown(class) => (ATTEMPT.to_owned(), class.code()),
+        Liveness::Unknown(class) => class.code(),
     };
-    let update = update.update_expression(expression).expression_attribute_values(":result", s(result));
-    match liveness {
-        Liveness::Unknown(_) => update,
-        liveness => {
-            let online = AttributeValue::Bool(liveness == Liveness::Alive);
-            update.expression_attribute_values(":online", online)
+    values.push((":result", s(result)));
+    if let Some(sealed) = verdict.resealed {
+        set.push("access_token = :sealed");
+        values.push((":sealed", b(sealed)));
+    }
+    let update = update.update_expression(format!("SET {}{remove}", set.join(", ")));
+    values.into_iter().fold(update, |update, (name, value)| update.expression_attribute_values(name, value))
+}
+
+async fn settle(update: UpdateItemFluentBuilder) -> Result<Finding, StoreError> {
+    match update.send().await {
+        Ok(_) => Ok(Finding::Recorded),
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+        {
+            Ok(Finding::Superseded)
         }
+        Err(error) => Err(StoreError::of_sdk("record check", &error)),
     }
 }
 
@@ -144,5 +186,6 @@ fn stored_connection(item: &Item) -> Option<StoredConnection> {
         connection: rows::connection(item)?,
         generation: rows::generation(item)?,
         sealed_token: rows::blob(item, "access_token").unwrap_or_default(),
+        last_attempt_at: rows::text(item, "last_attempt_at").map(str::to_owned),
     })
 }

@@ -1,17 +1,22 @@
 //! Finishing an attempt: its state spent, then the connection saved.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::{PutItemError, PutItemOutput};
 use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::StoreError;
 use super::rows::{self, Item, SESSION_IS_LIVE, b, rfc3339, s, seconds, session_is_live_values};
-use super::transaction::{Outcome, Transactions};
+use super::transaction::{NEVER, Outcome, Transactions, never_there};
 use crate::config::{ConfigError, Env};
 use crate::domain::{
-    ATTEMPT_LIFETIME, Account, AttemptId, Generation, Provider, SessionCredential, SessionLimits, UserId,
+    ATTEMPT_LIFETIME, Account, AttemptId, ErrorCode, Generation, Provider, SessionCredential, SessionLimits,
+    UserId,
 };
 use crate::platform::{Clock, Platform};
 
@@ -37,8 +42,22 @@ pub enum Spend {
     /// Its ten minutes have passed.
     Expired,
     /// It was spent before.
-    Used,
+    Used(Earlier),
 }
+
+/// What is known of the callback that spent an attempt before this one came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Earlier {
+    /// It ended with this error.
+    Failed(ErrorCode),
+    /// It came so lately that it may not have ended.
+    UnderWay,
+    /// It ended long ago and left no error.
+    Ended,
+}
+
+/// No callback takes longer: API Gateway gives up on it.
+const UNDER_WAY_FOR: SignedDuration = SignedDuration::from_secs(30);
 
 /// A connection to be saved, replacing whatever the row held.
 pub struct NewConnection<'a> {
@@ -67,15 +86,17 @@ pub enum Saved {
 
 const SESSION: usize = 0;
 
+/// How often saving is tried when it meets a transaction on the row, and the pause in between.
+const TRIES: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(100);
+
 impl Completion {
     /// Completion in the configured tables.
     pub fn new(platform: &Platform, env: &Env) -> Result<Self, ConfigError> {
-        let client = Client::new(&platform.aws);
-        let (clock, entropy) = (platform.clock.clone(), platform.entropy.clone());
         Ok(Self {
-            transactions: Transactions::new(client.clone(), clock.clone(), entropy),
-            client,
-            clock,
+            transactions: Transactions::new(platform),
+            client: Client::new(&platform.aws),
+            clock: platform.clock.clone(),
             connections_table: env.connections_table()?,
             sessions_table: env.sessions_table()?,
             limits: env.session_limits()?,
@@ -84,7 +105,12 @@ impl Completion {
 
     /// Opens the connection to the table ahead of the first request.
     pub async fn warm_up(&self) -> Result<(), StoreError> {
-        self.transactions.warm_up(&self.sessions_table).await
+        let update = Update::builder()
+            .table_name(&self.sessions_table)
+            .set_key(Some(never_there()))
+            .update_expression("REMOVE spent_at")
+            .condition_expression(NEVER);
+        self.transactions.warm_up(TransactWriteItem::builder().update(update.build()?).build()).await
     }
 
     /// The table connections are saved in, which tokens are sealed for.
@@ -105,10 +131,11 @@ impl Completion {
         let forget = Update::builder()
             .table_name(&self.sessions_table)
             .set_key(Some(rows::session_key(&session_id)))
-            .update_expression("REMOVE attempts.#attempt")
+            .update_expression("SET last_seen_at = :now REMOVE attempts.#attempt")
             .condition_expression(SESSION_IS_LIVE)
             .expression_attribute_names("#attempt", attempt.as_str())
-            .set_expression_attribute_values(Some(session_is_live_values(credential, self.limits, now)));
+            .set_expression_attribute_values(Some(session_is_live_values(credential, self.limits, now)))
+            .expression_attribute_values(":now", seconds(now));
         let spend = Update::builder()
             .table_name(&self.sessions_table)
             .set_key(Some(rows::attempt_key(attempt)))
@@ -132,9 +159,22 @@ impl Completion {
             }
             Outcome::Refused(failed) => {
                 let row = failed.into_iter().find_map(|failed| failed.row).unwrap_or_default();
-                why_refused(&row, credential, provider)
+                why_refused(&row, credential, provider, now)
             }
         })
+    }
+
+    /// Notes how a spent attempt failed, so that a repeated callback can say the same.
+    pub async fn note_failure(&self, attempt: &AttemptId, code: ErrorCode) -> Result<(), StoreError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.sessions_table)
+            .set_key(Some(rows::attempt_key(attempt)))
+            .update_expression("SET failure = :failure")
+            .condition_expression("attribute_exists(id)")
+            .expression_attribute_values(":failure", s(code.code()));
+        update.send().await.map(drop).map_err(|error| StoreError::of_sdk("note failure", &error))
     }
 
     /// Whether the person has a connection to the provider, working or not.
@@ -174,21 +214,40 @@ impl Completion {
         if let Some(expiry) = connection.expires_at {
             item.insert("token_expires_at".to_owned(), rfc3339(expiry));
         }
-        let put = self.client.put_item().table_name(&self.connections_table).set_item(Some(item));
-        let answer = put.return_values(ReturnValue::AllOld).send().await;
-        let answer = answer.map_err(|error| StoreError::of_sdk("save connection", &error))?;
+        let answer = self.put(item).await?;
         let replaced = answer.attributes.is_some_and(|row| !row.is_empty());
         Ok(if replaced { Saved::Reconnected } else { Saved::Connected })
     }
+
+    /// The code is used up by now, so a transaction on the same row is waited out.
+    async fn put(&self, item: Item) -> Result<PutItemOutput, StoreError> {
+        for _ in 1..TRIES {
+            let put = self.client.put_item().table_name(&self.connections_table);
+            let put = put.set_item(Some(item.clone())).return_values(ReturnValue::AllOld);
+            match put.send().await {
+                Err(error) if is_conflict(&error) => self.clock.sleep(PAUSE).await,
+                outcome => return outcome.map_err(|error| StoreError::of_sdk("save connection", &error)),
+            }
+        }
+        Err(StoreError::new("save connection", "conflicts"))
+    }
 }
 
-fn why_refused(row: &Item, credential: &SessionCredential, provider: Provider) -> Spend {
+fn is_conflict<R>(error: &SdkError<PutItemError, R>) -> bool {
+    error.as_service_error().is_some_and(PutItemError::is_transaction_conflict_exception)
+}
+
+fn why_refused(row: &Item, credential: &SessionCredential, provider: Provider, now: Timestamp) -> Spend {
     let own = rows::text(row, "session_id") == Some(credential.session_id().as_str())
         && rows::text(row, "user_id") == Some(credential.user().as_str())
         && rows::text(row, "provider") == Some(provider.key());
-    match (own, row.contains_key("spent_at")) {
-        (false, _) => Spend::Unknown,
-        (true, true) => Spend::Used,
-        (true, false) => Spend::Expired,
+    if !own {
+        return Spend::Unknown;
     }
+    let Some(spent_at) = rows::epoch(row, "spent_at") else { return Spend::Expired };
+    Spend::Used(match rows::text(row, "failure").and_then(ErrorCode::from_code) {
+        Some(code) => Earlier::Failed(code),
+        None if now.duration_since(spent_at) < UNDER_WAY_FOR => Earlier::UnderWay,
+        None => Earlier::Ended,
+    })
 }

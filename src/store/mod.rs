@@ -16,8 +16,8 @@ mod transaction;
 mod view;
 
 pub use attempts::{Attempts, Begin};
-pub use checks::{Checks, Cursor, Finding, Page, StoredConnection};
-pub use completion::{Completion, NewConnection, Saved, Spend};
+pub use checks::{Checks, Cursor, Finding, Page, StoredConnection, Verdict};
+pub use completion::{Completion, Earlier, NewConnection, Saved, Spend};
 pub use removal::{Removal, Removed};
 pub use sign_ins::{NewSession, PendingSignIn, SignIns};
 pub use view::{SignedIn, View};

@@ -1,11 +1,10 @@
 //! Disconnecting: the session checked and the connection deleted, in one transaction.
 
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, TransactWriteItem};
 
 use super::StoreError;
 use super::rows::{self, SESSION_IS_LIVE, session_is_live_values};
-use super::transaction::{Outcome, Transactions};
+use super::transaction::{NEVER, Outcome, Transactions, never_there};
 use crate::config::{ConfigError, Env};
 use crate::domain::{Provider, SessionCredential, SessionLimits};
 use crate::platform::{Clock, Platform};
@@ -42,9 +41,8 @@ const RATE: usize = 2;
 impl Removal {
     /// Removal from the configured tables.
     pub fn new(platform: &Platform, env: &Env) -> Result<Self, ConfigError> {
-        let client = Client::new(&platform.aws);
         Ok(Self {
-            transactions: Transactions::new(client, platform.clock.clone(), platform.entropy.clone()),
+            transactions: Transactions::new(platform),
             clock: platform.clock.clone(),
             connections_table: env.connections_table()?,
             sessions_table: env.sessions_table()?,
@@ -54,7 +52,11 @@ impl Removal {
 
     /// Opens the connection to the table ahead of the first request.
     pub async fn warm_up(&self) -> Result<(), StoreError> {
-        self.transactions.warm_up(&self.sessions_table).await
+        let check = ConditionCheck::builder()
+            .table_name(&self.sessions_table)
+            .set_key(Some(never_there()))
+            .condition_expression(NEVER);
+        self.transactions.warm_up(TransactWriteItem::builder().condition_check(check.build()?).build()).await
     }
 
     /// Deletes the credential's user's connection to the provider.

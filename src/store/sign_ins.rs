@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 
 use super::StoreError;
 use super::rows::{self, id_key, s, seconds};
-use super::transaction::{Outcome, Transactions};
+use super::transaction::{NEVER, Outcome, Transactions, never_there};
 use crate::config::{ConfigError, Env};
 use crate::domain::{ATTEMPT_LIFETIME, AttemptId, Place, SessionCredential, SessionId, SessionLimits};
 use crate::platform::{Clock, Platform};
@@ -53,12 +53,10 @@ pub struct NewSession<'a> {
 impl SignIns {
     /// Sign-ins in the configured table.
     pub fn new(platform: &Platform, env: &Env) -> Result<Self, ConfigError> {
-        let client = Client::new(&platform.aws);
-        let (clock, entropy) = (platform.clock.clone(), platform.entropy.clone());
         Ok(Self {
-            transactions: Transactions::new(client.clone(), clock.clone(), entropy),
-            client,
-            clock,
+            transactions: Transactions::new(platform),
+            client: Client::new(&platform.aws),
+            clock: platform.clock.clone(),
             table: env.sessions_table()?,
             limits: env.session_limits()?,
         })
@@ -66,7 +64,9 @@ impl SignIns {
 
     /// Opens the connection to the table ahead of the first request.
     pub async fn warm_up(&self) -> Result<(), StoreError> {
-        self.transactions.warm_up(&self.table).await
+        let put =
+            Put::builder().table_name(&self.table).set_item(Some(never_there())).condition_expression(NEVER);
+        self.transactions.warm_up(TransactWriteItem::builder().put(put.build()?).build()).await
     }
 
     /// Remembers a sign-in under the digest of its state.

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{CancellationReason, ConditionCheck, TransactWriteItem};
+use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
 
 use super::StoreError;
 use super::rows::{self, Item};
-use crate::platform::{Clock, Entropy};
+use crate::platform::{Clock, Entropy, Platform};
 
 /// How often a transaction that met another one on the same row is tried.
 const TRIES: u32 = 4;
@@ -37,8 +37,12 @@ pub(super) struct Failed {
 }
 
 impl Transactions {
-    pub(super) fn new(client: Client, clock: Clock, entropy: Entropy) -> Self {
-        Self { client, clock, entropy }
+    pub(super) fn new(platform: &Platform) -> Self {
+        Self {
+            client: Client::new(&platform.aws),
+            clock: platform.clock.clone(),
+            entropy: platform.entropy.clone(),
+        }
     }
 
     /// Writes all items or none. Two tabs of one browser meet on the session's row, so a conflict
@@ -48,47 +52,64 @@ impl Transactions {
         operation: &'static str,
         items: Vec<TransactWriteItem>,
     ) -> Result<Outcome, StoreError> {
-        for attempt in 1.. {
-            let call = self.client.transact_write_items().set_transact_items(Some(items.clone()));
-            let Err(error) = call.send().await else {
-                return Ok(Outcome::Done);
-            };
-            let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
-                error.as_service_error()
-            else {
-                return Err(StoreError::of_sdk(operation, &error));
-            };
-            let reasons = cancelled.cancellation_reasons();
-            let failed = failed_conditions(reasons);
-            if !failed.is_empty() {
-                return Ok(Outcome::Refused(failed));
+        let mut longest_pause = FIRST_PAUSE;
+        for _ in 1..TRIES {
+            match self.try_once(operation, &items).await? {
+                Attempt::Settled(outcome) => return Ok(outcome),
+                Attempt::Passing(_) => self.clock.sleep(self.entropy.jitter(longest_pause)).await,
             }
-            if attempt == TRIES || !reasons.iter().any(is_conflict) {
-                let codes = reasons.iter().filter_map(CancellationReason::code).collect::<Vec<_>>();
-                return Err(StoreError::new(operation, codes.join(" ")));
-            }
-            self.clock.sleep(self.pause(attempt)).await;
+            longest_pause *= 2;
         }
-        Err(StoreError::new(operation, "conflicts"))
+        match self.try_once(operation, &items).await? {
+            Attempt::Settled(outcome) => Ok(outcome),
+            Attempt::Passing(codes) => Err(StoreError::new(operation, codes)),
+        }
     }
 
-    /// Opens the connection to the table by a check that can only fail: it needs no permission that
-    /// a transaction does not need anyway.
-    pub(super) async fn warm_up(&self, table: &str) -> Result<(), StoreError> {
-        let check = ConditionCheck::builder()
-            .table_name(table)
-            .set_key(Some(rows::id_key("warm-up".to_owned())))
-            .condition_expression("attribute_exists(id)")
-            .build()?;
-        let items = vec![TransactWriteItem::builder().condition_check(check).build()];
-        self.write("warm up", items).await.map(drop)
+    /// Opens the connection to the table by writing an item that refuses to be written, with an
+    /// operation the function has the permission for anyway.
+    pub(super) async fn warm_up(&self, item: TransactWriteItem) -> Result<(), StoreError> {
+        self.write("warm up", vec![item]).await.map(drop)
     }
 
-    fn pause(&self, attempt: u32) -> Duration {
-        let [jitter] = self.entropy.bytes();
-        FIRST_PAUSE * 2_u32.pow(attempt - 1) * u32::from(jitter) / 255
+    async fn try_once(
+        &self,
+        operation: &'static str,
+        items: &[TransactWriteItem],
+    ) -> Result<Attempt, StoreError> {
+        let call = self.client.transact_write_items().set_transact_items(Some(items.to_vec()));
+        let Err(error) = call.send().await else { return Ok(Attempt::Settled(Outcome::Done)) };
+        let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
+        else {
+            return Err(StoreError::of_sdk(operation, &error));
+        };
+        let reasons = cancelled.cancellation_reasons();
+        let failed = failed_conditions(reasons);
+        if !failed.is_empty() {
+            return Ok(Attempt::Settled(Outcome::Refused(failed)));
+        }
+        let codes = reasons.iter().filter_map(CancellationReason::code).collect::<Vec<_>>().join(" ");
+        if reasons.iter().any(is_passing) {
+            return Ok(Attempt::Passing(codes));
+        }
+        Err(StoreError::new(operation, codes))
     }
 }
+
+/// What became of one try.
+enum Attempt {
+    Settled(Outcome),
+    /// Cancelled for a passing reason, with DynamoDB's codes for it.
+    Passing(String),
+}
+
+/// The key of a row that is never written.
+pub(super) fn never_there() -> Item {
+    rows::id_key("warm-up".to_owned())
+}
+
+/// A condition that holds for no such row.
+pub(super) const NEVER: &str = "attribute_exists(id)";
 
 fn failed_conditions(reasons: &[CancellationReason]) -> Vec<Failed> {
     let failed = reasons.iter().enumerate();
@@ -98,6 +119,7 @@ fn failed_conditions(reasons: &[CancellationReason]) -> Vec<Failed> {
         .collect()
 }
 
-fn is_conflict(reason: &CancellationReason) -> bool {
-    reason.code() == Some("TransactionConflict")
+fn is_passing(reason: &CancellationReason) -> bool {
+    let passing = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+    reason.code().is_some_and(|code| passing.contains(&code))
 }

@@ -78,7 +78,7 @@ impl View {
         let live =
             session.filter(|session| session.user == *credential.user() && session.is_live(now, self.limits));
         let Some(session) = live else { return Ok(None) };
-        if session.needs_touch(now) {
+        if session.needs_touch(now, self.limits) {
             self.touch(credential, now).await;
         }
         let items = found.remove(&self.connections_table).unwrap_or_default();

@@ -28,7 +28,9 @@ impl Permissions {
     pub fn needed(scopes: &str) -> Self {
         let mask: u32 = scopes.trim().parse().unwrap_or_else(|_| {
             let names = scopes.split([' ', ',']);
-            names.filter_map(|name| BITS.iter().find(|(known, _)| *known == name)).map(|(_, bit)| bit).sum()
+            names
+                .filter_map(|name| BITS.iter().find(|(known, _)| *known == name))
+                .fold(0, |mask, (_, bit)| mask | bit)
         });
         Self(mask & !DISPENSABLE)
     }
@@ -53,6 +55,11 @@ mod tests {
         let names = Permissions::needed("market groups offline");
         assert_eq!(names, Permissions::needed("market,groups,offline"));
         assert_eq!(names, Permissions::needed("134545408"));
+    }
+
+    #[test]
+    fn a_scope_named_twice_is_needed_once() {
+        assert_eq!(Permissions::needed("market market"), Permissions::needed("market"));
     }
 
     #[test]

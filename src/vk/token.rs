@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
 use super::verdict::ApiError;
@@ -29,7 +30,7 @@ pub struct Grant {
     /// The token.
     pub token: AccessToken,
     /// The account VK says it belongs to.
-    pub account_id: Option<u64>,
+    pub account_id: Option<i64>,
     /// When it lapses; `None` for a token that does not, which is what `offline` gives.
     pub expires_at: Option<Timestamp>,
 }
@@ -58,11 +59,30 @@ pub enum ExchangeError {
 #[derive(Deserialize)]
 struct TokenAnswer {
     access_token: Option<Zeroizing<String>>,
-    user_id: Option<u64>,
+    user_id: Option<Lenient>,
     /// 0 and negative mean that the token does not expire.
-    #[serde(default)]
-    expires_in: i64,
+    expires_in: Option<Lenient>,
     error: Option<ErrorField>,
+}
+
+/// A number, which VK's answers have also spelled as a text. Anything else counts as not given:
+/// neither field is worth losing a token for.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Lenient {
+    Number(i64),
+    Text(String),
+    Other(IgnoredAny),
+}
+
+impl Lenient {
+    fn value(&self) -> Option<i64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Text(text) => text.parse().ok(),
+            Self::Other(_) => None,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -70,6 +90,7 @@ struct TokenAnswer {
 enum ErrorField {
     Name(String),
     Api(ApiError),
+    Other(IgnoredAny),
 }
 
 impl TokenEndpoint {
@@ -84,8 +105,8 @@ impl TokenEndpoint {
         }
     }
 
-    /// Reads the client secret ahead of the first exchange.
-    pub async fn warm_up(&self) -> Result<(), SecretError> {
+    /// Reads the client secret, unless it has been read lately.
+    pub async fn prepare(&self) -> Result<(), SecretError> {
         self.secret.value().await.map(drop)
     }
 
@@ -143,10 +164,11 @@ fn read(answer: &HttpAnswer, now: Timestamp) -> Result<Grant, ExchangeError> {
         return Err(ExchangeError::Unavailable("overloaded"));
     }
     let token = parsed.access_token.filter(|token| is_token(token)).ok_or(ExchangeError::NoToken)?;
-    let lifetime = SignedDuration::from_secs(parsed.expires_in);
+    let seconds = parsed.expires_in.as_ref().and_then(Lenient::value).unwrap_or_default();
+    let lifetime = SignedDuration::from_secs(seconds);
     Ok(Grant {
         token: AccessToken::new(token.as_str()),
-        account_id: parsed.user_id,
+        account_id: parsed.user_id.as_ref().and_then(Lenient::value),
         expires_at: lifetime.is_positive().then(|| now.saturating_add(lifetime).unwrap_or(Timestamp::MAX)),
     })
 }
@@ -168,6 +190,7 @@ impl From<ErrorField> for ExchangeError {
                 Liveness::Unknown(Unknown::OurFault) => Self::AppRejected(error.code.to_string()),
                 _ => Self::CodeRejected(error.code.to_string()),
             },
+            ErrorField::Other(_) => Self::CodeRejected("unnamed".to_owned()),
         }
     }
 }
@@ -177,4 +200,90 @@ impl From<ErrorField> for ExchangeError {
 fn plain(name: &str) -> String {
     let ok = name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     if ok { name.to_owned() } else { "unnamed".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::StatusCode;
+    use reqwest::header::HeaderMap;
+
+    use super::*;
+
+    fn read_body(body: &str) -> Result<Grant, ExchangeError> {
+        read_answer(StatusCode::OK, body)
+    }
+
+    fn read_answer(status: StatusCode, body: &str) -> Result<Grant, ExchangeError> {
+        let body = Zeroizing::new(body.as_bytes().to_vec());
+        read(&HttpAnswer { status, headers: HeaderMap::new(), body }, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_token_expires_when_its_seconds_have_passed_and_otherwise_never() {
+        let table = [
+            (r#","expires_in":86400"#, Some(86_400)),
+            (r#","expires_in":"86400""#, Some(86_400)),
+            (r#","expires_in":0"#, None),
+            (r#","expires_in":-1"#, None),
+            (r#","expires_in":null"#, None),
+            (r#","expires_in":{}"#, None),
+            ("", None),
+        ];
+        for (field, seconds) in table {
+            let grant = read_body(&format!(r#"{{"access_token":"token"{field}}}"#)).unwrap();
+            assert_eq!(grant.expires_at.map(Timestamp::as_second), seconds, "{field}");
+        }
+        let forever = read_body(&format!(r#"{{"access_token":"token","expires_in":{}}}"#, i64::MAX)).unwrap();
+        assert_eq!(forever.expires_at, Some(Timestamp::MAX));
+    }
+
+    #[test]
+    fn the_owner_is_taken_where_it_is_a_number() {
+        for (field, owner) in [("42", Some(42)), (r#""42""#, Some(42)), ("null", None), ("[]", None)] {
+            let grant = read_body(&format!(r#"{{"access_token":"token","user_id":{field}}}"#)).unwrap();
+            assert_eq!(grant.account_id, owner, "{field}");
+        }
+    }
+
+    #[test]
+    fn an_answer_without_a_usable_token_has_none() {
+        let long = format!(r#"{{"access_token":"{}"}}"#, "a".repeat(2_049));
+        for body in
+            ["{}", r#"{"access_token":null}"#, r#"{"access_token":""}"#, r#"{"access_token":"a b"}"#, &long]
+        {
+            assert!(matches!(read_body(body), Err(ExchangeError::NoToken)), "{body}");
+        }
+    }
+
+    #[test]
+    fn errors_tell_the_application_from_the_code_and_from_an_outage() {
+        use ExchangeError::{AppRejected, CodeRejected, Unavailable};
+        let app = ["\"invalid_client\"", "\"unauthorized_client\"", r#"{"error_code":8}"#];
+        let code = ["\"invalid_grant\"", "\"anything\"", r#"{"error_code":5}"#, "7", "[]"];
+        let outage = ["\"server_error\"", "\"temporarily_unavailable\"", r#"{"error_code":10}"#];
+        let read = |error: &str| {
+            let body = format!(r#"{{"error":{error},"access_token":"token"}}"#);
+            read_answer(StatusCode::UNAUTHORIZED, &body).unwrap_err()
+        };
+        assert!(app.iter().all(|error| matches!(read(error), AppRejected(_))));
+        assert!(code.iter().all(|error| matches!(read(error), CodeRejected(_))));
+        assert!(outage.iter().all(|error| matches!(read(error), Unavailable(_))));
+    }
+
+    #[test]
+    fn an_outage_is_an_outage_whatever_its_page_says() {
+        for (status, body) in [(502, "<html>"), (503, r#"{"access_token":"token"}"#), (200, ""), (200, "[]")]
+        {
+            let answer = read_answer(StatusCode::from_u16(status).unwrap(), body);
+            assert!(matches!(answer, Err(ExchangeError::Unavailable(_))), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn an_errors_name_is_logged_only_where_it_is_a_plain_word() {
+        for echo in ["vk1.a.canary", "canary canary", &"c".repeat(41)] {
+            let error = read_body(&format!(r#"{{"error":"{echo}"}}"#)).unwrap_err();
+            assert_eq!(error.to_string(), "VK refuses the code: unnamed");
+        }
+    }
 }

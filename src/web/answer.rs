@@ -17,14 +17,12 @@ const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-ac
 const TWO_YEARS: &str = "max-age=63072000; includeSubDomains";
 
 /// What a function answers.
-#[derive(Debug)]
 pub struct Answer {
     status: StatusCode,
     content: Content,
     cookies: Vec<Cookie<'static>>,
 }
 
-#[derive(Debug)]
 enum Content {
     Page(String),
     Problem(Problem),

@@ -9,6 +9,7 @@ mod posted;
 mod request;
 mod serve;
 mod signing_in;
+mod visits;
 
 pub use answer::{Answer, Failure};
 pub use cookies::{CookieJar, CookieName};
@@ -16,5 +17,6 @@ pub use guard::is_cross_site;
 pub use params::{Malformed, Params};
 pub use posted::{Posted, posted};
 pub use request::{params, path, user_agent_is_phone};
-pub use serve::{WebFunction, run, service};
+pub use serve::{ANSWER_WITHIN, WebFunction, run, service};
 pub use signing_in::{Notice, sign_in_again, sign_in_first};
+pub use visits::{Visit, Visits};

@@ -2,8 +2,7 @@
 
 use percent_encoding::percent_decode;
 
-/// Decoded parameters in the order they came.
-#[derive(Debug)]
+/// Decoded parameters in the order they came. They may be secrets, so they do not print.
 pub struct Params(Vec<(String, String)>);
 
 /// Why parameters were refused.
@@ -76,12 +75,12 @@ mod tests {
 
     #[test]
     fn what_is_not_utf8_is_refused() {
-        assert_eq!(Params::parse("state=%FF").unwrap_err(), Malformed::NotUtf8);
+        assert_eq!(Params::parse("state=%FF").err(), Some(Malformed::NotUtf8));
     }
 
     #[test]
     fn overlong_text_is_refused() {
         assert!(Params::parse(&"a".repeat(Params::MAX_LEN)).is_ok());
-        assert_eq!(Params::parse(&"a".repeat(Params::MAX_LEN + 1)).unwrap_err(), Malformed::TooLong);
+        assert_eq!(Params::parse(&"a".repeat(Params::MAX_LEN + 1)).err(), Some(Malformed::TooLong));
     }
 }

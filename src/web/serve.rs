@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use lambda_http::http::Response;
@@ -16,6 +17,10 @@ use tracing::Instrument as _;
 use super::request::{request_id, route_key};
 use super::{Answer, Failure};
 use crate::pages::Problem;
+
+/// A page of our own comes before Lambda ends the function, after the 25 seconds that the template
+/// gives it, and API Gateway says so in its own words.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(22);
 
 /// A function behind API Gateway.
 pub trait WebFunction: Send + Sync + 'static {
@@ -51,14 +56,18 @@ async fn respond<F: WebFunction>(function: &F, request: Request) -> Response<Bod
     let correlation_id = correlation_id(&request);
     let span = tracing::info_span!("request", correlation_id, route = route_key(&request));
     async {
-        let outcome = AssertUnwindSafe(function.answer(&request)).catch_unwind().await;
-        let answer = match outcome {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(failure)) => {
+        let answering = AssertUnwindSafe(function.answer(&request)).catch_unwind();
+        let answer = match tokio::time::timeout(ANSWER_WITHIN, answering).await {
+            Ok(Ok(Ok(answer))) => answer,
+            Ok(Ok(Err(failure))) => {
                 tracing::error!(cause = failure.cause, "failed");
                 Answer::problem(failure.problem)
             }
-            Err(_panic) => Answer::problem(Problem::Failed),
+            Ok(Err(_panic)) => Answer::problem(Problem::Failed),
+            Err(_elapsed) => {
+                tracing::error!(cause = "took too long", "failed");
+                Answer::problem(Problem::Unavailable)
+            }
         };
         tracing::info!(status = answer.status().as_u16(), "answered");
         answer.into_response(&correlation_id)
@@ -78,12 +87,16 @@ const NOT_IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<'
 
 /// Keeps `lambda_http` from panicking on what a client sent: it builds an absolute address out of
 /// the `Host` header and the path, neither of which anything here reads (the gateway has matched
-/// the route), and takes the query string as it came.
+/// the route), and takes the query string as it came. One cookie that is no plain text would cost
+/// all the others, and any script on a neighbouring subdomain can set one.
 fn normalise(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<LambdaRequest> {
     if let LambdaRequest::ApiGatewayV2(request) = &mut event.payload {
         request.headers.remove("host");
         request.request_context.domain_name = None;
         request.raw_path = Some("/".to_owned());
+        if let Some(cookies) = &mut request.cookies {
+            cookies.retain(|cookie| cookie.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+        }
         if let Some(query) = &mut request.raw_query_string {
             *query = utf8_percent_encode(query, NOT_IN_QUERY).to_string();
         }

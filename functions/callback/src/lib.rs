@@ -2,30 +2,28 @@
 //! account read, and the connection saved.
 
 mod reply;
+mod vk;
 
-use evosync_connections::config::{BaseUrl, ConfigError, Env};
+use evosync_connections::config::{ConfigError, Env};
 use evosync_connections::domain::secret::AuthorizationCode;
-use evosync_connections::domain::{
-    Account, ErrorCode, Generation, Liveness, OfflineReason, Place, Provider, SessionCredential,
-};
-use evosync_connections::platform::{Platform, note_warm_up};
+use evosync_connections::domain::{Account, ErrorCode, Generation, Place, Provider, SessionCredential};
+use evosync_connections::platform::{Platform, warm_up};
 use evosync_connections::sealing::{RowIdentity, TokenKeySource, TokenKeys};
-use evosync_connections::store::{Completion, NewConnection, Saved, Spend};
-use evosync_connections::telemetry::AuditEvent;
-use evosync_connections::vk::{Api, ExchangeError, Fault, Grant, Permissions, Profile, TokenEndpoint};
+use evosync_connections::store::{Completion, Earlier, NewConnection, Saved, Spend};
+use evosync_connections::telemetry::{self, AuditEvent};
+use evosync_connections::vk::Grant;
 use evosync_connections::web::{Answer, CookieJar, Failure, WebFunction};
 use lambda_http::Request;
 
 use reply::{Outcome, Reply};
+use vk::Vk;
 
 const PROVIDER: Provider = Provider::Vk;
 
 /// The function: the only one that sees codes and new tokens.
 pub struct Function {
     completion: Completion,
-    token_endpoint: TokenEndpoint,
-    api: Api,
-    needed: Permissions,
+    vk: Vk,
     keys: TokenKeySource,
     jar: CookieJar,
     platform: Platform,
@@ -50,109 +48,66 @@ impl Stop {
 impl Function {
     /// Reads the configuration and the secrets, and opens the connection to the table.
     pub async fn boot(env: &Env, platform: &Platform) -> Result<Self, ConfigError> {
-        let base: BaseUrl = env.base_url()?;
-        let http = env.vk_http()?;
+        let base = env.base_url()?;
         let function = Self {
             completion: Completion::new(platform, env)?,
-            token_endpoint: TokenEndpoint::new(platform, http.clone(), env.vk_exchange()?, &base),
-            api: Api::new(http, env.vk_api()?),
-            needed: Permissions::needed(&env.vk_scopes()?),
+            vk: Vk::new(platform, env, &base)?,
             keys: TokenKeySource::new(platform, env.token_keys_secret()?),
             jar: CookieJar::new(&base),
             platform: platform.clone(),
         };
-        note_warm_up(function.completion.warm_up().await);
-        note_warm_up(function.token_endpoint.warm_up().await);
-        note_warm_up(function.keys.keys().await.map(drop));
+        futures_util::join!(
+            warm_up(Box::pin(function.completion.warm_up())),
+            warm_up(Box::pin(function.vk.prepare())),
+            warm_up(async { function.keys.keys().await.map(drop) }),
+        );
         Ok(function)
     }
 
-    async fn complete(&self, credential: &SessionCredential, reply: Reply) -> Result<(), Stop> {
+    async fn complete(&self, credential: &SessionCredential, reply: &Reply) -> Result<(), Stop> {
         // What could fail on our side comes before the state is spent and the code used up.
         let keys = self.keys.keys().await.map_err(Stop::ours)?;
-        self.token_endpoint.warm_up().await.map_err(Stop::ours)?;
-        if let Replay::Finished = self.spend(credential, &reply).await? {
-            return Ok(());
-        }
-        let code = match reply.outcome {
-            Outcome::Code(code) => code,
-            Outcome::Refused => return Err(Stop::new(ErrorCode::AccessDenied, "the person refused")),
-            Outcome::Failed => return Err(Stop::new(ErrorCode::ProviderError, "VK sent an error")),
-        };
-        let grant = self.exchange(&code).await?;
-        let account = self.owner(&grant).await?;
-        self.save(credential, &grant, &account, &keys).await
-    }
-
-    async fn spend(&self, credential: &SessionCredential, reply: &Reply) -> Result<Replay, Stop> {
+        self.vk.prepare().await.map_err(Stop::ours)?;
         let attempt = reply.state.attempt_id();
-        match self.completion.spend(credential, PROVIDER, &attempt).await.map_err(Stop::ours)? {
-            Spend::Spent => Ok(Replay::First),
-            Spend::NotSignedIn => Err(Stop::new(ErrorCode::SessionExpired, "no live session")),
-            Spend::Unknown => Err(Stop::new(ErrorCode::InvalidState, "no such attempt of this session")),
-            Spend::Expired => Err(Stop::new(ErrorCode::AttemptExpired, "ten minutes have passed")),
-            // Browsers deliver callbacks twice; the second one is no mistake of the person's.
-            Spend::Used => {
+        let spent = self.completion.spend(credential, PROVIDER, &attempt).await.map_err(Stop::ours)?;
+        match spent {
+            Spend::Spent => {}
+            Spend::NotSignedIn => return Err(Stop::new(ErrorCode::SessionExpired, "no live session")),
+            Spend::Unknown => return Err(Stop::new(ErrorCode::InvalidState, "no such attempt here")),
+            Spend::Expired => return Err(Stop::new(ErrorCode::AttemptExpired, "ten minutes have passed")),
+            Spend::Used(earlier) => return self.repeat(credential, earlier).await,
+        }
+        let finished = self.finish(credential, reply, &keys).await;
+        if let Err(stop) = &finished
+            && let Err(error) = self.completion.note_failure(&attempt, stop.code).await
+        {
+            tracing::warn!(%error, "a repeated callback will not know how this one ended");
+        }
+        finished
+    }
+
+    /// Browsers deliver callbacks twice, and show the second answer: it is the first one's.
+    async fn repeat(&self, credential: &SessionCredential, earlier: Earlier) -> Result<(), Stop> {
+        match earlier {
+            Earlier::Failed(code) => Err(Stop::new(code, "repeated callback")),
+            // The dashboard shows how it ended, a moment later.
+            Earlier::UnderWay => Ok(()),
+            Earlier::Ended => {
                 let connected = self.completion.is_connected(credential.user(), PROVIDER).await;
-                if connected.map_err(Stop::ours)? {
-                    Ok(Replay::Finished)
-                } else {
-                    Err(Stop::new(ErrorCode::AttemptUsed, "spent before"))
-                }
+                let used = || Stop::new(ErrorCode::AttemptUsed, "spent before");
+                connected.map_err(Stop::ours)?.then_some(()).ok_or_else(used)
             }
         }
     }
 
-    async fn exchange(&self, code: &AuthorizationCode) -> Result<Grant, Stop> {
-        let exchanged = self.token_endpoint.exchange(code, self.platform.clock.now()).await;
-        exchanged.map_err(|error| {
-            let code = match &error {
-                ExchangeError::AppRejected(_) => ErrorCode::AppRejected,
-                ExchangeError::CodeRejected(_) => ErrorCode::TokenExchange,
-                ExchangeError::NoToken => ErrorCode::NoToken,
-                ExchangeError::Unavailable(_) => ErrorCode::ProviderUnavailable,
-                ExchangeError::Secret(_) => ErrorCode::Storage,
-            };
-            Stop::new(code, error.to_string())
-        })
-    }
-
-    /// The account of a new token, if it is one the product can work with.
-    async fn owner(&self, grant: &Grant) -> Result<Account, Stop> {
-        let (profile, permissions) =
-            futures_util::join!(self.profile(grant), self.api.permissions(&grant.token));
-        let profile = profile.map_err(|fault| match fault.liveness {
-            Liveness::Dead(OfflineReason::AccountUnavailable) => {
-                Stop::new(ErrorCode::AccountUnavailable, "VK calls the account unavailable")
-            }
-            _ => Stop::new(ErrorCode::Profile, format!("no profile, VK's code {:?}", fault.code)),
-        })?;
-        if profile.deactivated {
-            return Err(Stop::new(ErrorCode::AccountUnavailable, "deactivated"));
-        }
-        let stated = grant.account_id.map(|id| id.to_string());
-        if stated.is_some_and(|stated| stated != profile.account.id) {
-            return Err(Stop::new(ErrorCode::Profile, "the token is another account's"));
-        }
-        match permissions {
-            Ok(granted) if !granted.cover(self.needed) => {
-                Err(Stop::new(ErrorCode::PermissionMissing, "less granted than asked for"))
-            }
-            Ok(_) => Ok(profile.account),
-            // The profile proves the token; the rights can be found out later.
-            Err(fault) => {
-                tracing::warn!(vk_code = fault.code, "granted rights not known");
-                Ok(profile.account)
-            }
-        }
-    }
-
-    /// Asks twice: the code is spent, so a passing fault here would cost the person the whole way.
-    async fn profile(&self, grant: &Grant) -> Result<Profile, Fault> {
-        match self.api.profile(&grant.token).await {
-            Err(fault) if fault.is_transient() => self.api.profile(&grant.token).await,
-            outcome => outcome,
-        }
+    async fn finish(
+        &self,
+        credential: &SessionCredential,
+        reply: &Reply,
+        keys: &TokenKeys,
+    ) -> Result<(), Stop> {
+        let (grant, account) = self.vk.accept(reply.code()?).await?;
+        self.save(credential, &grant, &account, keys).await
     }
 
     async fn save(
@@ -187,32 +142,39 @@ impl Function {
     }
 }
 
-/// Whether a callback is the first of its attempt.
-enum Replay {
-    First,
-    Finished,
+impl Reply {
+    /// The code to exchange, where VK sent one.
+    fn code(&self) -> Result<&AuthorizationCode, Stop> {
+        match &self.outcome {
+            Outcome::Code(code) => Ok(code),
+            Outcome::Refused => Err(Stop::new(ErrorCode::AccessDenied, "the person refused")),
+            Outcome::Failed => Err(Stop::new(ErrorCode::ProviderError, "VK sent an error")),
+        }
+    }
 }
 
 impl WebFunction for Function {
     async fn answer(&self, request: &Request) -> Result<Answer, Failure> {
         let Some(reply) = Reply::read(request) else {
-            return Ok(stopped(&Stop::new(ErrorCode::InvalidState, "malformed callback")));
+            return Ok(stopped(&Stop::new(ErrorCode::InvalidState, "malformed callback"), None));
         };
         let Some(credential) = self.jar.credential(request) else {
             return Ok(without_session(request));
         };
-        Ok(match self.complete(&credential, reply).await {
+        Ok(match self.complete(&credential, &reply).await {
             Ok(()) => Answer::see_other(Place::Connections.path()),
-            Err(stop) => stopped(&stop),
+            Err(stop) => stopped(&stop, Some(&credential)),
         })
     }
 }
 
-fn stopped(stop: &Stop) -> Answer {
+fn stopped(stop: &Stop, credential: Option<&SessionCredential>) -> Answer {
     let (code, cause) = (stop.code.code(), &stop.cause);
+    let user = credential.map(|credential| credential.user().as_str());
+    telemetry::count_failure(stop.code);
     match stop.code {
-        ErrorCode::AppRejected | ErrorCode::Storage => tracing::error!(code, cause, "not connected"),
-        _ => tracing::warn!(code, cause, "not connected"),
+        ErrorCode::AppRejected | ErrorCode::Storage => tracing::error!(code, cause, user, "not connected"),
+        _ => tracing::warn!(code, cause, user, "not connected"),
     }
     Answer::see_other(Place::ProviderError(PROVIDER, stop.code).path())
 }
@@ -224,7 +186,7 @@ fn without_session(request: &Request) -> Answer {
     const MARK: &str = "&again=1";
     let query = request.uri().query().unwrap_or_default();
     if query.ends_with(MARK) {
-        return stopped(&Stop::new(ErrorCode::SessionExpired, "no session cookie"));
+        return stopped(&Stop::new(ErrorCode::SessionExpired, "no session cookie"), None);
     }
     Answer::see_other(format!("{}?{query}{MARK}", PROVIDER.callback_path()))
 }

@@ -3,8 +3,9 @@
 use evosync_connections::config::{ConfigError, Env};
 use evosync_connections::domain::{ErrorCode, Place, Provider, State};
 use evosync_connections::pages::Problem;
-use evosync_connections::platform::{Entropy, Platform, note_warm_up};
+use evosync_connections::platform::{Entropy, Platform, warm_up};
 use evosync_connections::store::{Attempts, Begin};
+use evosync_connections::telemetry::count_failure;
 use evosync_connections::vk::{Authorization, Display};
 use evosync_connections::web::{
     Answer, CookieJar, Failure, WebFunction, is_cross_site, sign_in_first, user_agent_is_phone,
@@ -31,7 +32,7 @@ impl Function {
             jar: CookieJar::new(&base),
             entropy: platform.entropy.clone(),
         };
-        note_warm_up(function.attempts.warm_up().await);
+        warm_up(function.attempts.warm_up()).await;
         Ok(function)
     }
 }
@@ -53,6 +54,8 @@ impl WebFunction for Function {
             }
             Begin::NotSignedIn => sign_in_first(&self.jar, Place::Provider(PROVIDER)),
             Begin::TooMany => {
+                count_failure(ErrorCode::TooManyAttempts);
+                tracing::warn!(user = credential.user().as_str(), "too many attempts");
                 Answer::see_other(Place::ProviderError(PROVIDER, ErrorCode::TooManyAttempts).path())
             }
         })

@@ -2,32 +2,20 @@
 
 use evosync_connections::config::{ConfigError, Env};
 use evosync_connections::domain::{Place, Provider};
-use evosync_connections::pages::{Dashboard, Person};
-use evosync_connections::platform::{Clock, Platform, note_warm_up};
-use evosync_connections::store::View;
-use evosync_connections::web::{Answer, CookieJar, Failure, WebFunction, path, sign_in_first};
-use jiff::tz::TimeZone;
+use evosync_connections::pages::Dashboard;
+use evosync_connections::platform::Platform;
+use evosync_connections::web::{Answer, Failure, Visits, WebFunction, path};
 use lambda_http::Request;
 
 /// The function: reads one session and its connections, without their tokens.
 pub struct Function {
-    view: View,
-    jar: CookieJar,
-    clock: Clock,
-    zone: TimeZone,
+    visits: Visits,
 }
 
 impl Function {
     /// Reads the configuration and opens the connection to the table.
     pub async fn boot(env: &Env, platform: &Platform) -> Result<Self, ConfigError> {
-        let function = Self {
-            view: View::new(platform, env)?,
-            jar: CookieJar::new(&env.base_url()?),
-            clock: platform.clock.clone(),
-            zone: env.display_timezone()?,
-        };
-        note_warm_up(function.view.warm_up().await);
-        Ok(function)
+        Ok(Self { visits: Visits::boot(env, platform).await? })
     }
 }
 
@@ -36,13 +24,9 @@ impl WebFunction for Function {
         if path(request) == "/" {
             return Ok(Answer::see_other(Place::Connections.path()));
         }
-        let Some(credential) = self.jar.credential(request) else {
-            return Ok(sign_in_first(&self.jar, Place::Connections));
-        };
-        let Some(signed_in) = self.view.open(&credential, Provider::ALL).await? else {
-            return Ok(sign_in_first(&self.jar, Place::Connections));
-        };
-        let person = Person::new(&signed_in.session, &credential);
-        Answer::page(&Dashboard::new(person, &signed_in.connections, self.clock.now(), &self.zone))
+        let page = self.visits.receive(request, Provider::ALL, Place::Connections, |visit| {
+            Answer::page(&Dashboard::new(visit.person, &visit.connections, visit.now, visit.zone))
+        });
+        page.await
     }
 }

@@ -2,7 +2,7 @@
 
 use evosync_connections::config::{BaseUrl, ConfigError, Env};
 use evosync_connections::domain::{ErrorCode, Place, Provider, SessionCredential};
-use evosync_connections::platform::{Platform, note_warm_up};
+use evosync_connections::platform::{Platform, warm_up};
 use evosync_connections::store::{Removal, Removed};
 use evosync_connections::telemetry::AuditEvent;
 use evosync_connections::web::{
@@ -24,7 +24,7 @@ impl Function {
     pub async fn boot(env: &Env, platform: &Platform) -> Result<Self, ConfigError> {
         let base = env.base_url()?;
         let function = Self { removal: Removal::new(platform, env)?, jar: CookieJar::new(&base), base };
-        note_warm_up(function.removal.warm_up().await);
+        warm_up(function.removal.warm_up()).await;
         Ok(function)
     }
 
@@ -35,7 +35,10 @@ impl Function {
                 Place::Provider(PROVIDER)
             }
             Removed::NothingThere => Place::Provider(PROVIDER),
-            Removed::TooMany => Place::ProviderError(PROVIDER, ErrorCode::TooManyAttempts),
+            Removed::TooMany => {
+                tracing::warn!(user = credential.user().as_str(), "too many attempts");
+                Place::ProviderError(PROVIDER, ErrorCode::TooManyAttempts)
+            }
             Removed::NotSignedIn => return Ok(self.sign_in_again()),
         };
         Ok(Answer::see_other(place.path()))

@@ -10,8 +10,8 @@ use lambda_runtime::{LambdaEvent, service_fn};
 async fn main() -> Result<(), lambda_runtime::Error> {
     let env = Env::of_process();
     telemetry::init(&env);
-    let function = Function::boot(&env, &Platform::of_lambda().await).await?;
-    let function = &function;
+    let booted = Function::boot(&env, &Platform::of_lambda().await).await;
+    let function = &booted.inspect_err(telemetry::cannot_boot)?;
     lambda_runtime::run(service_fn(|event: LambdaEvent<serde_json::Value>| async move {
         function.handle(&event.context).await
     }))

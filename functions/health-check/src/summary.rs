@@ -2,15 +2,16 @@
 
 use evosync_connections::domain::{Liveness, Unknown};
 use evosync_connections::store::Finding;
+use evosync_connections::telemetry::METRICS;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::check::Checked;
+use crate::check::{Checked, Outcome};
 
 /// The counts of one sweep.
 #[derive(Serialize, Default, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// Whether every connection was reached before the deadline.
+    /// Whether the end of the table was reached before the deadline.
     pub finished: bool,
     /// Connections whose token works.
     pub alive: usize,
@@ -30,47 +31,70 @@ pub struct Summary {
     pub superseded: usize,
     /// Verdicts that could not be recorded.
     pub unrecorded: usize,
+    /// Connections read that the deadline left no time for.
+    pub unreached: usize,
     /// Rows that are no connection this build can check.
     pub malformed: usize,
-    /// When the connection waiting longest for a conclusive answer last had one, as the sweep left it.
+    /// When the connection waiting longest for a conclusive answer last had one, as the sweep left
+    /// it; `None` where none waits.
     pub oldest_check: Option<Timestamp>,
 }
 
 impl Summary {
     pub(crate) fn count(&mut self, checked: &Checked) {
-        match checked.liveness {
+        let Outcome::Made(liveness, finding) = &checked.outcome else {
+            self.unreached += 1;
+            return self.note_waiting(checked.last_checked_at);
+        };
+        match liveness {
             Liveness::Alive => self.alive += 1,
             Liveness::Dead(_) => self.dead += 1,
             Liveness::Unknown(Unknown::Transient) => self.transient += 1,
             Liveness::Unknown(Unknown::Inconclusive) => self.inconclusive += 1,
             Liveness::Unknown(Unknown::OurFault) => self.our_fault += 1,
         }
-        let recorded = match &checked.finding {
-            Ok(Finding::Recorded) => true,
-            Ok(Finding::Superseded) => {
-                self.superseded += 1;
-                false
-            }
-            Err(_) => {
+        match (finding, liveness) {
+            (Ok(Finding::Superseded), _) => self.superseded += 1,
+            (Err(_), _) => {
                 self.unrecorded += 1;
-                false
+                self.note_waiting(checked.last_checked_at);
             }
-        };
-        match checked.liveness {
-            Liveness::Alive if recorded && !checked.was_online => self.recovered += 1,
-            Liveness::Dead(_) if recorded && checked.was_online => self.broken += 1,
-            Liveness::Unknown(_) => self.note_unanswered(checked.last_checked_at),
-            _ => {}
+            (Ok(Finding::Recorded), Liveness::Unknown(_)) => self.note_waiting(checked.last_checked_at),
+            (Ok(Finding::Recorded), Liveness::Alive) => self.recovered += usize::from(!checked.was_online),
+            (Ok(Finding::Recorded), Liveness::Dead(_)) => self.broken += usize::from(checked.was_online),
         }
     }
 
-    fn note_unanswered(&mut self, last_checked_at: Option<Timestamp>) {
+    fn note_waiting(&mut self, last_checked_at: Option<Timestamp>) {
         let last = last_checked_at.unwrap_or(Timestamp::UNIX_EPOCH);
         self.oldest_check = Some(self.oldest_check.map_or(last, |oldest| oldest.min(last)));
     }
 
-    /// The sweep's line; an error where an operator must act.
-    pub(crate) fn log(&self, duration: SignedDuration) {
+    /// The sweep's line, an error where an operator must act, and its metrics at `now`.
+    pub(crate) fn report(&self, duration: SignedDuration, now: Timestamp) {
+        self.measure(duration, now);
+        self.log(duration);
+    }
+
+    fn measure(&self, duration: SignedDuration, now: Timestamp) {
+        let waiting_since = self.oldest_check.unwrap_or(now);
+        tracing::info!(
+            target: METRICS,
+            SweepFinished = u64::from(self.finished),
+            SweepSeconds = duration.as_secs_f64(),
+            ChecksAlive = self.alive,
+            ChecksDead = self.dead,
+            ChecksTransient = self.transient,
+            ChecksInconclusive = self.inconclusive,
+            ChecksOurFault = self.our_fault,
+            Broken = self.broken,
+            Recovered = self.recovered,
+            Unrecorded = self.unrecorded,
+            OldestCheckAge = now.duration_since(waiting_since).as_secs_f64(),
+        );
+    }
+
+    fn log(&self, duration: SignedDuration) {
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
@@ -85,6 +109,7 @@ impl Summary {
                     our_fault = self.our_fault,
                     superseded = self.superseded,
                     unrecorded = self.unrecorded,
+                    unreached = self.unreached,
                     malformed = self.malformed,
                     oldest_check = self.oldest_check.map(tracing::field::display),
                     "sweep"

@@ -1,35 +1,26 @@
 //! The OpenID Connect issuer: where people sign in, and who they turn out to be.
 
-use std::sync::Arc;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use evosync_connections::config::{ConfigError, Oidc};
+use evosync_connections::domain::State;
 use evosync_connections::domain::secret::AuthorizationCode;
-use evosync_connections::domain::{State, UserId};
 use evosync_connections::platform::{Clock, Entropy, Platform};
 use evosync_connections::secrets::{ClientSecretSource, Secret};
-use jiff::{SignedDuration, Timestamp};
 use openidconnect::core::{
     CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreErrorResponseType, CoreIdToken,
     CoreProviderMetadata, CoreTokenResponse,
 };
 use openidconnect::{
     AuthType, ClaimsVerificationError, ClientId, ClientSecret, CsrfToken, EndpointMaybeSet, EndpointNotSet,
-    EndpointSet, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError,
-    Scope, SignatureVerificationError, TokenResponse as _,
+    EndpointSet, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope,
+    TokenResponse as _,
 };
-use serde_json::{Map, Value};
-use tokio::sync::Mutex;
 
+use crate::discovery::Discovery;
+use crate::identity::Identity;
 use crate::transport::Transport;
-
-/// How long the issuer's metadata and keys are used without asking again.
-const METADATA_FOR: SignedDuration = SignedDuration::from_hours(1);
-
-/// The longest greeting kept, in characters.
-const MAX_NAME: usize = 100;
 
 /// A client registered at the configured issuer.
 pub(crate) struct Issuer {
@@ -38,13 +29,7 @@ pub(crate) struct Issuer {
     secret: Option<ClientSecretSource>,
     redirect_uri: String,
     clock: Clock,
-    metadata: Mutex<Option<Known>>,
-}
-
-#[derive(Clone)]
-struct Known {
-    metadata: Arc<CoreProviderMetadata>,
-    read_at: Timestamp,
+    discovery: Discovery,
 }
 
 /// What makes one sign-in unlike any other: the nonce its ID token repeats, and the proof that the
@@ -52,12 +37,6 @@ struct Known {
 pub(crate) struct Question {
     nonce: Nonce,
     pkce_verifier: PkceCodeVerifier,
-}
-
-/// Who signed in.
-pub(crate) struct Identity {
-    pub(crate) user: UserId,
-    pub(crate) display_name: String,
 }
 
 /// Why nobody signed in. The causes are names, never what the issuer sent.
@@ -110,17 +89,22 @@ impl Issuer {
             .map(|id| ClientSecretSource::new(Secret::new(platform, id), "OIDC_CLIENT_SECRET"));
         Ok(Self {
             transport: Transport(config.http()?),
+            discovery: Discovery::new(config.issuer.clone(), platform.clock.clone()),
             config,
             secret,
             redirect_uri,
             clock: platform.clock.clone(),
-            metadata: Mutex::default(),
         })
+    }
+
+    /// The issuer's own name.
+    pub(crate) fn identifier(&self) -> &str {
+        &self.config.issuer
     }
 
     /// Reads the metadata ahead of the first sign-in.
     pub(crate) async fn warm_up(&self) -> Result<(), IssuerError> {
-        self.metadata().await.map(drop)
+        self.discovery.metadata(&self.transport).await.map(drop)
     }
 
     /// The address a person is sent to. Asks for name and e-mail where the issuer offers them, to
@@ -130,7 +114,7 @@ impl Issuer {
         state: &State,
         question: &Question,
     ) -> Result<String, IssuerError> {
-        let metadata = self.metadata().await?;
+        let metadata = self.discovery.metadata(&self.transport).await?;
         let offered = metadata.scopes_supported().cloned().unwrap_or_default();
         let wanted = ["profile", "email"].map(|name| Scope::new(name.to_owned()));
         let (state, nonce) = (CsrfToken::new(state.secret().to_owned()), question.nonce.clone());
@@ -150,7 +134,7 @@ impl Issuer {
         code: AuthorizationCode,
         question: Question,
     ) -> Result<Identity, IssuerError> {
-        let metadata = self.metadata().await?;
+        let metadata = self.discovery.metadata(&self.transport).await?;
         let answer = match (self.redeem(&code, &question, &metadata).await, &self.secret) {
             (Err(IssuerError::ClientRefused), Some(secret)) => {
                 secret.reread().await.map_err(|error| IssuerError::Unavailable(error.to_string()))?;
@@ -160,7 +144,7 @@ impl Issuer {
         };
         let token = answer.id_token().ok_or(IssuerError::Refused("no ID token"))?;
         self.verify(token, &question.nonce, &metadata).await?;
-        self.identity(token)
+        Identity::read(&token.to_string(), &self.config.user_claim).map_err(IssuerError::Refused)
     }
 
     async fn redeem(
@@ -189,22 +173,19 @@ impl Issuer {
     }
 
     /// Verifies signature, issuer, audience, times and nonce (OpenID Connect Core 1.0, section
-    /// 3.1.3.7). A key that is not known yet may have been added since the metadata was read.
+    /// 3.1.3.7). A signature that does not fit may be of a key added since the metadata was read.
     async fn verify(
         &self,
         token: &CoreIdToken,
         nonce: &Nonce,
         metadata: &CoreProviderMetadata,
     ) -> Result<(), IssuerError> {
-        let verified = match self.check(token, nonce, metadata).await? {
-            Err(ClaimsVerificationError::SignatureVerification(
-                SignatureVerificationError::NoMatchingKey,
-            )) => {
-                let latest = self.discover().await?;
-                self.check(token, nonce, &latest).await?
-            }
-            outcome => outcome,
-        };
+        let mut verified = self.check(token, nonce, metadata).await?;
+        if let Err(ClaimsVerificationError::SignatureVerification(_)) = verified
+            && let Some(newer) = self.discovery.newer(&self.transport).await?
+        {
+            verified = self.check(token, nonce, &newer).await?;
+        }
         verified.map_err(|error| {
             IssuerError::Refused(match error {
                 ClaimsVerificationError::Expired(_) => "ID token expired",
@@ -229,24 +210,6 @@ impl Issuer {
         Ok(token.claims(&verifier, nonce).map(drop))
     }
 
-    /// Reads the configured claim out of a verified token.
-    fn identity(&self, token: &CoreIdToken) -> Result<Identity, IssuerError> {
-        let claims = claims(&token.to_string()).ok_or(IssuerError::Refused("ID token's shape"))?;
-        let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
-        let claim = self.config.user_claim.as_str();
-        // Whoever may type any address must not become the person who owns it.
-        let verified = claims.get("email_verified");
-        if claim == "email" && verified != Some(&Value::Bool(true)) && verified != Some(&"true".into()) {
-            return Err(IssuerError::Refused("e-mail address not verified"));
-        }
-        let user =
-            UserId::parse(text(claim)).ok_or(IssuerError::Refused("user claim missing or malformed"))?;
-        let names = ["name", "preferred_username", "email"].map(text);
-        let name = names.into_iter().find(|name| !name.trim().is_empty()).unwrap_or(user.as_str());
-        let display_name = name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
-        Ok(Identity { user, display_name })
-    }
-
     async fn client(&self, metadata: &CoreProviderMetadata) -> Result<Client, IssuerError> {
         let secret = match &self.secret {
             Some(source) => Some(source.value().await.map_err(|e| IssuerError::Unavailable(e.to_string()))?),
@@ -264,32 +227,4 @@ impl Issuer {
             .set_redirect_uri(redirect_uri)
             .set_auth_type(auth_type))
     }
-
-    /// The issuer's metadata and keys, at most an hour old.
-    async fn metadata(&self) -> Result<Arc<CoreProviderMetadata>, IssuerError> {
-        let known = self.metadata.lock().await.clone();
-        match known {
-            Some(known) if self.clock.now().duration_since(known.read_at) < METADATA_FOR => {
-                Ok(known.metadata)
-            }
-            _ => self.discover().await,
-        }
-    }
-
-    /// Reads metadata and keys (OpenID Connect Discovery 1.0, section 4).
-    async fn discover(&self) -> Result<Arc<CoreProviderMetadata>, IssuerError> {
-        let issuer =
-            IssuerUrl::new(self.config.issuer.clone()).map_err(|_| IssuerError::Refused("issuer"))?;
-        let metadata = CoreProviderMetadata::discover_async(issuer, &self.transport).await;
-        let metadata = metadata.map_err(|_| IssuerError::Unavailable("discovery failed".to_owned()))?;
-        let known = Known { metadata: Arc::new(metadata), read_at: self.clock.now() };
-        *self.metadata.lock().await = Some(known.clone());
-        Ok(known.metadata)
-    }
-}
-
-/// The claims of a token in compact form (RFC 7519, section 7.2).
-fn claims(token: &str) -> Option<Map<String, Value>> {
-    let payload = token.split('.').nth(1)?;
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
 }

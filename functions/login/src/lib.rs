@@ -2,6 +2,8 @@
 //! the authorization code flow with PKCE.
 
 mod browser;
+mod discovery;
+mod identity;
 mod issuer;
 mod reply;
 mod transport;
@@ -9,7 +11,7 @@ mod transport;
 use evosync_connections::config::{BaseUrl, ConfigError, Env};
 use evosync_connections::domain::{Place, SessionCredential, State};
 use evosync_connections::pages::{Problem, SignedOut};
-use evosync_connections::platform::{Entropy, Platform, note_warm_up};
+use evosync_connections::platform::{Entropy, Platform, warm_up};
 use evosync_connections::store::{NewSession, PendingSignIn, SignIns};
 use evosync_connections::web::{
     Answer, CookieJar, CookieName, Failure, Notice, Posted, WebFunction, params, path, posted, sign_in_again,
@@ -44,8 +46,7 @@ impl Function {
             base,
             entropy: platform.entropy.clone(),
         };
-        note_warm_up(function.sign_ins.warm_up().await);
-        note_warm_up(function.issuer.warm_up().await);
+        futures_util::join!(warm_up(function.sign_ins.warm_up()), warm_up(function.issuer.warm_up()));
         Ok(function)
     }
 
@@ -95,6 +96,9 @@ impl Function {
                 None => not_signed_in("no such sign-in of this browser"),
             });
         };
+        if reply.issuer.is_some_and(|issuer| issuer != self.issuer.identifier()) {
+            return Ok(not_signed_in("another issuer answered"));
+        }
         let Some(code) = reply.code else {
             return Ok(not_signed_in("the issuer sent an error"));
         };

@@ -13,6 +13,8 @@ pub(crate) struct Reply {
     pub(crate) state: State,
     /// `None` where the issuer sent an error.
     pub(crate) code: Option<AuthorizationCode>,
+    /// Who says they answer (RFC 9207, section 2), where they say.
+    pub(crate) issuer: Option<String>,
 }
 
 impl Reply {
@@ -25,6 +27,7 @@ impl Reply {
             (None, Some(_)) => None,
             _ => return None,
         };
-        Some(Self { state, code })
+        let issuer = params.one("iss").ok()?.map(str::to_owned);
+        Some(Self { state, code, issuer })
     }
 }

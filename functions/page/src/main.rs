@@ -9,6 +9,6 @@ use page::Function;
 async fn main() -> Result<(), lambda_http::Error> {
     let env = Env::of_process();
     telemetry::init(&env);
-    let function = Function::boot(&env, &Platform::of_lambda().await).await?;
-    web::run(function).await
+    let booted = Function::boot(&env, &Platform::of_lambda().await).await;
+    web::run(booted.inspect_err(telemetry::cannot_boot)?).await
 }

@@ -173,8 +173,44 @@ async fn a_repeated_callback_of_a_finished_attempt_is_answered_calmly() {
     assert_eq!(page.path(), "/connections");
     assert!(test.stack.vk().take_calls().is_empty());
     merchant.disconnect().await;
+    test.clock.advance(SignedDuration::from_secs(30));
     let page = merchant.browser.come_from_elsewhere(&callback).await;
     assert_eq!(page.path(), "/vk?error=attempt_used");
+}
+
+#[tokio::test]
+async fn a_callback_that_comes_twice_at_once_shows_the_connection_and_no_error() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let consent = merchant.start_connecting().await;
+    let callback = merchant.allow(&consent, ANNA).await;
+    test.stack.vk().take_calls();
+    test.stack.vk().hold_answers();
+    let first = merchant.browser.come_from_elsewhere_without_following(&callback);
+    let second = async {
+        test.stack.vk().called(1).await;
+        let page = merchant.browser.come_from_elsewhere_without_following(&callback).await;
+        test.stack.vk().release_answers();
+        page
+    };
+    let (first, second) = futures_util::join!(first, second);
+    assert_eq!(first.location(), test.url("/connections"));
+    assert_eq!(second.location(), test.url("/connections"));
+    assert!(merchant.dashboard().await.contains("Работает"));
+}
+
+#[tokio::test]
+async fn a_repeated_callback_of_a_failed_attempt_says_how_it_failed() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    merchant.connect(ANNA).await;
+    let consent = merchant.start_connecting().await;
+    let callback = with(&merchant.allow(&consent, ANNA).await, "code", "not-a-code");
+    for _ in 0..2 {
+        let page = merchant.browser.come_from_elsewhere(&callback).await;
+        assert_eq!(page.path(), "/vk?error=token_exchange");
+        test.clock.advance(SignedDuration::from_mins(5));
+    }
 }
 
 #[tokio::test]
@@ -234,6 +270,20 @@ async fn a_person_may_start_thirty_times_a_minute() {
 }
 
 #[tokio::test]
+async fn whoever_has_no_session_is_sent_to_sign_in_even_in_a_busy_minute() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    for _ in 0..30 {
+        authorize_url(&merchant, &test).await;
+    }
+    let cookie = merchant.browser.cookie("session").unwrap();
+    let (user, _) = cookie.split_once('.').unwrap();
+    merchant.browser.set_cookie("session", &format!("{user}.{}", "A".repeat(43)));
+    let page = merchant.browser.open_without_following(&test.url("/vk/connect")).await;
+    assert_eq!(page.header("location"), "/login");
+}
+
+#[tokio::test]
 async fn a_refusal_at_vk_is_told_and_leaves_a_working_connection_alone() {
     let test = TestStack::start().await;
     let merchant = test.merchant("demo|romashka").await;
@@ -244,7 +294,7 @@ async fn a_refusal_at_vk_is_told_and_leaves_a_working_connection_alone() {
     assert_eq!(page.path(), "/vk?error=access_denied");
     assert!(page.text().contains("Вы отказали в доступе") && page.text().contains("Подключено"));
     let again = merchant.browser.come_from_elsewhere(&callback).await;
-    assert_eq!(again.path(), "/connections", "the refusal is spent, and the person is connected");
+    assert_eq!(again.path(), "/vk?error=access_denied", "whoever reloads reads the same");
 }
 
 #[tokio::test]
@@ -342,12 +392,20 @@ async fn trouble_at_vk_ends_in_words_at_every_step() {
 
 #[tokio::test]
 async fn a_profile_that_cannot_be_read_leaves_the_old_connection_alone() {
-    for code in [1, 8, 14, 5] {
+    let table = [
+        (1, "provider_unavailable"),
+        (8, "app_rejected"),
+        (7, "permission_missing"),
+        (18, "account_unavailable"),
+        (14, "profile"),
+        (5, "profile"),
+    ];
+    for (code, told) in table {
         let test = TestStack::start().await;
         let merchant = test.merchant("demo|romashka").await;
         merchant.connect(ANNA).await;
         test.stack.vk().answer_with_error(ANNA, Some(code));
-        assert_eq!(merchant.connect(ANNA).await.path(), "/vk?error=profile", "VK's error {code}");
+        assert_eq!(merchant.connect(ANNA).await.path(), format!("/vk?error={told}"), "VK's error {code}");
         test.stack.vk().answer_with_error(ANNA, None);
         test.stack.sweep().await.unwrap();
         assert!(merchant.dashboard().await.contains("Работает"), "the first token is still there");

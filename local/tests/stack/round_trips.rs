@@ -52,12 +52,24 @@ async fn connecting_is_one_call_and_coming_back_two() {
 }
 
 #[tokio::test]
+async fn a_callback_that_fails_is_two_calls() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let consent = merchant.start_connecting().await;
+    let callback = merchant.refuse(&consent).await;
+    test.stack.aws().calls().take();
+    merchant.browser.come_from_elsewhere_without_following(&callback).await;
+    assert_eq!(test.stack.aws().calls().take(), ["TransactWriteItems", "UpdateItem"]);
+}
+
+#[tokio::test]
 async fn a_repeated_callback_is_two_calls() {
     let test = TestStack::start().await;
     let merchant = test.merchant("demo|romashka").await;
     let consent = merchant.start_connecting().await;
     let callback = merchant.allow(&consent, ANNA).await;
     merchant.browser.come_from_elsewhere(&callback).await;
+    test.clock.advance(jiff::SignedDuration::from_secs(30));
     test.stack.aws().calls().take();
     merchant.browser.come_from_elsewhere_without_following(&callback).await;
     assert_eq!(test.stack.aws().calls().take(), ["TransactWriteItems", "GetItem"]);

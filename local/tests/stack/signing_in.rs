@@ -127,6 +127,19 @@ async fn an_hour_without_activity_ends_a_session_and_activity_keeps_it() {
 }
 
 #[tokio::test]
+async fn going_to_vk_and_coming_back_is_activity() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    test.clock.advance(SignedDuration::from_mins(59));
+    let consent = merchant.start_connecting().await;
+    test.clock.advance(SignedDuration::from_mins(9));
+    let callback = merchant.allow(&consent, 1_000_001).await;
+    merchant.browser.come_from_elsewhere_without_following(&callback).await;
+    test.clock.advance(SignedDuration::from_mins(59));
+    assert_eq!(merchant.open("/vk").await.path(), "/vk");
+}
+
+#[tokio::test]
 async fn a_day_ends_a_session_however_active() {
     let test = TestStack::start().await;
     let merchant = test.merchant("demo|romashka").await;
@@ -185,6 +198,31 @@ async fn a_sign_in_is_finished_in_the_browser_that_began_it() {
     assert!(page.text().contains("Не удалось войти"));
     assert_eq!(other.cookie("session"), None);
     assert_eq!(own.come_from_elsewhere(&callback).await.path(), "/connections");
+}
+
+#[tokio::test]
+async fn an_answer_in_another_issuers_name_signs_nobody_in() {
+    let test = TestStack::start().await;
+    let own = test.stack.issuer().url();
+    for (issuer, status) in [("https://evil.example", 400), ("", 400), (own.as_str(), 200)] {
+        let browser = test.browser();
+        let sign_in = browser.open(&test.url("/login")).await;
+        let form = sign_in.form("/authorize").with("person", "demo|romashka");
+        let callback = browser.submit_without_following(form).await.location();
+        let answer = browser.come_from_elsewhere(&format!("{callback}&iss={issuer}")).await;
+        assert_eq!(answer.status, status, "{issuer}");
+        assert_eq!(browser.cookie("session").is_some(), status == 200, "{issuer}");
+    }
+}
+
+#[tokio::test]
+async fn another_cookie_that_is_no_text_does_not_sign_anybody_out() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let session = format!("session={}", merchant.browser.cookie("session").unwrap());
+    let event =
+        crate::support::event("GET /vk", "", &["note=\u{442}\u{435}\u{441}\u{442}", "a=\u{1}", &session]);
+    assert_eq!(test.stack.invoke("page", &event).await.unwrap()["statusCode"], 200);
 }
 
 #[tokio::test]
@@ -252,6 +290,7 @@ async fn an_id_token_that_proves_nothing_signs_nobody_in() {
 async fn a_new_signing_key_is_fetched_when_it_is_first_met() {
     let test = TestStack::start().await;
     test.merchant("demo|romashka").await;
+    test.clock.advance(SignedDuration::from_mins(1));
     test.stack.issuer().rotate_key();
     let merchant = test.merchant("demo|romashka").await;
     assert_eq!(merchant.open("/vk").await.path(), "/vk");

@@ -10,8 +10,8 @@ use evosync_connections::domain::{
 };
 use evosync_connections::platform::{Clock, Platform};
 use evosync_connections::store::{
-    Attempts, Begin, Checks, Completion, Finding, NewConnection, NewSession, PendingSignIn, Removal, Removed,
-    Saved, SignIns, Spend, View,
+    Attempts, Begin, Checks, Completion, Earlier, Finding, NewConnection, NewSession, PendingSignIn, Removal,
+    Removed, Saved, SignIns, Spend, Verdict, View,
 };
 use futures_util::future::join_all;
 use jiff::SignedDuration;
@@ -95,7 +95,7 @@ async fn an_attempt_is_spent_by_one_of_many() {
     let (own, id) = (credential(1), attempt(1));
     let outcomes = join_all((0..50).map(|_| store.spend(&own, &id))).await;
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == Spend::Spent).count(), 1);
-    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Spend::Used).count(), 49);
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Spend::Used(Earlier::UnderWay)).count(), 49);
 }
 
 #[tokio::test]
@@ -210,6 +210,10 @@ async fn removal_needs_a_live_session_and_says_whether_there_was_anything() {
     assert!(test.connections().rows().await.is_empty());
 }
 
+fn verdict(liveness: Liveness) -> Verdict {
+    Verdict { liveness, resealed: None }
+}
+
 #[tokio::test]
 async fn a_verdict_is_recorded_for_the_generation_it_was_reached_on() {
     let test = TestStack::start().await;
@@ -217,12 +221,12 @@ async fn a_verdict_is_recorded_for_the_generation_it_was_reached_on() {
     store.save(1).await;
     let stored = store.checks.page(None).await.unwrap().connections.remove(0);
     store.save(2).await;
-    for verdict in [Liveness::Dead(OfflineReason::TokenRejected), Liveness::Alive] {
-        assert_eq!(store.checks.record(&stored, verdict).await.unwrap(), Finding::Superseded);
+    for liveness in [Liveness::Dead(OfflineReason::TokenRejected), Liveness::Alive] {
+        assert_eq!(store.checks.record(&stored, verdict(liveness)).await.unwrap(), Finding::Superseded);
     }
     let stored = store.checks.page(None).await.unwrap().connections.remove(0);
     let dead = Liveness::Dead(OfflineReason::TokenRejected);
-    assert_eq!(store.checks.record(&stored, dead).await.unwrap(), Finding::Recorded);
+    assert_eq!(store.checks.record(&stored, verdict(dead)).await.unwrap(), Finding::Recorded);
     assert_eq!(text(&test.connections().row().await, "offline_reason"), "token_rejected");
 }
 

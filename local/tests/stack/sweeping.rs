@@ -19,6 +19,12 @@ fn is_online(row: &crate::support::Row) -> bool {
     *row["is_online"].as_bool().unwrap()
 }
 
+/// The id of the key that a row's token is sealed with.
+fn key_id(row: &crate::support::Row) -> String {
+    let sealed = row["access_token"].as_b().unwrap().as_ref();
+    String::from_utf8(sealed[2..2 + usize::from(sealed[1])].to_vec()).unwrap()
+}
+
 fn count(summary: &Value, name: &str) -> u64 {
     summary[name].as_u64().unwrap()
 }
@@ -250,19 +256,42 @@ async fn tokens_open_with_old_keys_and_are_sealed_with_the_new_one() {
     assert_eq!(count(&test.stack.sweep().await.unwrap(), "alive"), 1);
     test.clock.advance(SignedDuration::from_mins(5));
     connected(&test).await;
-    let row = test.connections().row().await;
-    assert_eq!(&row["access_token"].as_b().unwrap().as_ref()[..3], [1, 1, b'2']);
+    assert_eq!(key_id(&test.connections().row().await), "2");
     assert_eq!(count(&test.stack.sweep().await.unwrap(), "alive"), 1);
 }
 
 #[tokio::test]
-async fn a_missing_key_is_our_fault_and_keeps_the_connection() {
+async fn a_sweep_seals_anew_what_an_old_key_sealed_so_that_the_key_can_go() {
     let test = TestStack::start().await;
     connected(&test).await;
-    let other = r#"{"current":"9","9":"another key of more than thirty-two characters"}"#;
-    test.stack.aws().put_secret("local/token-keys", other);
-    assert_eq!(count(&test.stack.sweep().await.unwrap(), "our_fault"), 1);
-    assert!(is_online(&test.connections().row().await));
+    assert_eq!(key_id(&test.connections().row().await), "1");
+    let second = "a second key of more than thirty-two characters";
+    let mut keys: Value =
+        serde_json::from_str(&test.stack.aws().secret("local/token-keys").unwrap()).unwrap();
+    keys["2"] = second.into();
+    keys["current"] = "2".into();
+    test.stack.aws().put_secret("local/token-keys", &keys.to_string());
+    // Not even an outage at VK keeps a token under the old key.
+    test.stack.vk().set_weather(Weather::Down);
+    assert_eq!(count(&test.stack.sweep().await.unwrap(), "transient"), 1);
+    assert_eq!(key_id(&test.connections().row().await), "2");
+    test.stack.vk().set_weather(Weather::Fair);
+    let without_the_old = format!(r#"{{"current":"2","2":"{second}"}}"#);
+    test.stack.aws().put_secret("local/token-keys", &without_the_old);
+    assert_eq!(count(&test.stack.sweep().await.unwrap(), "alive"), 1);
+}
+
+#[tokio::test]
+async fn a_missing_or_replaced_key_is_our_fault_and_keeps_the_connection() {
+    for id in ["9", "1"] {
+        let test = TestStack::start().await;
+        connected(&test).await;
+        let other =
+            format!(r#"{{"current":"{id}","{id}":"another key of more than thirty-two characters"}}"#);
+        test.stack.aws().put_secret("local/token-keys", &other);
+        assert_eq!(count(&test.stack.sweep().await.unwrap(), "our_fault"), 1, "{id}");
+        assert!(is_online(&test.connections().row().await));
+    }
 }
 
 #[tokio::test]
@@ -281,26 +310,71 @@ async fn rows_nobody_can_read_do_not_stop_the_sweep() {
     assert_eq!(test.connections().rows().await.len(), 3);
 }
 
-#[tokio::test]
-async fn the_sweep_stops_in_time_and_says_that_it_did_not_finish() {
-    let test = TestStack::start().await;
-    connected(&test).await;
+/// A sweep whose first question to VK is answered when thirty seconds of its fourteen minutes are left.
+async fn sweep_past_its_deadline(test: &TestStack) -> Value {
     test.stack.vk().hold_answers();
     let late = async {
         test.stack.vk().called(1).await;
-        test.clock.advance(SignedDuration::from_mins(14));
+        test.clock.advance(SignedDuration::from_secs(14 * 60 - 30));
         test.stack.vk().release_answers();
     };
     let (summary, ()) = futures_util::join!(test.stack.sweep(), late);
-    assert_eq!(summary.unwrap()["finished"], false);
+    summary.unwrap()
+}
+
+#[tokio::test]
+async fn the_sweep_begins_nothing_after_its_deadline_and_the_next_one_goes_on_from_there() {
+    // One at a time, so that the second connection waits while the first is asked about.
+    let test = TestStack::with_parameters([("SweepConcurrency", "1")]).await;
+    test.merchant("demo|romashka").await.connect(ANNA).await;
+    test.merchant("demo|lavka").await.connect(IVAN).await;
+    let connected_at = text(&test.connections().rows().await[0], "last_checked_at").to_owned();
+    test.stack.vk().take_calls();
+    let summary = sweep_past_its_deadline(&test).await;
+    assert_eq!((&summary["finished"], count(&summary, "unreached")), (&Value::Bool(false), 1));
+    assert_eq!(count(&summary, "alive"), 1, "what was under way is recorded");
+    assert_eq!(summary["oldest_check"], *connected_at, "the one it did not reach");
+    assert_eq!(test.stack.vk().take_calls().len(), 1);
+
+    let summary = test.stack.sweep().await.unwrap();
+    assert_eq!((&summary["finished"], &summary["oldest_check"]), (&Value::Bool(true), &Value::Null));
+}
+
+#[tokio::test]
+async fn a_passing_fault_is_not_tried_again_after_the_deadline() {
+    let test = TestStack::start().await;
+    connected(&test).await;
+    test.stack.vk().set_weather(Weather::RateLimited);
+    assert_eq!(count(&sweep_past_its_deadline(&test).await, "transient"), 1);
+    assert_eq!(test.stack.vk().take_calls().len(), 1);
+}
+
+#[tokio::test]
+async fn of_two_sweeps_at_once_one_decides() {
+    let test = TestStack::start().await;
+    connected(&test).await;
+    test.clock.advance(SignedDuration::from_mins(1));
+    test.stack.vk().revoke_tokens(ANNA);
+    test.stack.vk().hold_answers();
+    let release = async {
+        test.stack.vk().called(2).await;
+        test.stack.vk().release_answers();
+    };
+    let (first, second, ()) = futures_util::join!(test.stack.sweep(), test.stack.sweep(), release);
+    let summaries = [first.unwrap(), second.unwrap()];
+    let of_both = |name| summaries.iter().map(|summary| count(summary, name)).sum::<u64>();
+    assert_eq!((of_both("broken"), of_both("superseded")), (1, 1));
+    assert!(!is_online(&test.connections().row().await));
 }
 
 #[tokio::test]
 async fn a_store_that_fails_during_the_sweep_is_counted_and_nothing_is_lost() {
     let test = TestStack::start().await;
     connected(&test).await;
+    let checked_at = text(&test.connections().row().await, "last_checked_at").to_owned();
     test.stack.aws().calls().break_operation("UpdateItem");
-    assert_eq!(count(&test.stack.sweep().await.unwrap(), "unrecorded"), 1);
+    let summary = test.stack.sweep().await.unwrap();
+    assert_eq!((count(&summary, "unrecorded"), &summary["oldest_check"]), (1, &Value::String(checked_at)));
     test.stack.aws().calls().break_operation("Scan");
     assert!(test.stack.sweep().await.is_err());
     test.stack.aws().calls().mend();

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use evosync_connections::config::Env;
 use evosync_connections::platform::{Clock, Platform};
+use evosync_connections::web::ANSWER_WITHIN;
 use local::template::Template;
 use local::testing::repeatable_entropy;
 
@@ -44,6 +45,19 @@ fn the_routes_are_the_contracts() {
         ("POST /vk/disconnect", "disconnect"),
     ];
     assert_eq!(routes, contract.map(|(key, function)| (key.to_owned(), function.to_owned())).into());
+}
+
+#[test]
+fn functions_answer_before_lambda_ends_them_and_lambda_before_api_gateway_gives_up() {
+    let api_gateway_waits = std::time::Duration::from_secs(30);
+    let routed: BTreeSet<_> = template().routes().unwrap().into_iter().map(|route| route.function).collect();
+    for function in template().functions().unwrap().into_iter().filter(|spec| routed.contains(&spec.name)) {
+        assert!(
+            ANSWER_WITHIN < function.timeout && function.timeout < api_gateway_waits,
+            "{}",
+            function.name
+        );
+    }
 }
 
 #[test]

@@ -1,0 +1,46 @@
+//! Who did what to which connection.
+
+use crate::domain::{Account, Provider, UserId};
+
+/// The target that marks a line as an audit event.
+pub(super) const TARGET: &str = "audit";
+
+/// What happened to a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AuditEvent {
+    /// An account was connected where none was.
+    Connected,
+    /// A connection's account and token were replaced.
+    Reconnected,
+    /// The person disconnected the account.
+    Disconnected,
+    /// The sweep found that the token no longer works.
+    Broken,
+    /// The sweep found that a broken token works again.
+    Recovered,
+}
+
+impl AuditEvent {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Connected => "connected",
+            Self::Reconnected => "reconnected",
+            Self::Disconnected => "disconnected",
+            Self::Broken => "broken",
+            Self::Recovered => "recovered",
+        }
+    }
+
+    /// Writes the event's line: what, whose, which account. Time and correlation id come with the
+    /// line and its span. What a person did is counted, too; the sweep counts for itself.
+    pub fn record(self, user: &UserId, provider: Provider, account: Option<&Account>) {
+        let account = account.map(|account| account.id.as_str());
+        tracing::info!(target: TARGET, event = self.code(), user = user.as_str(), provider = provider.key(), account);
+        match self {
+            Self::Connected => tracing::info!(target: super::METRICS, Connected = 1),
+            Self::Reconnected => tracing::info!(target: super::METRICS, Reconnected = 1),
+            Self::Disconnected => tracing::info!(target: super::METRICS, Disconnected = 1),
+            Self::Broken | Self::Recovered => {}
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What an operator can see: log lines, audit events and metrics, each a JSON object a line.
+//!
+//! What never goes into a line: secrets, tokens, codes, states, cookies, bodies and query strings.
+
+mod audit;
+mod metrics;
+
+pub use audit::AuditEvent;
+pub use metrics::{METRICS, count_failure};
+
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::config::{ConfigError, Env};
+use metrics::EmbeddedMetrics;
+
+/// Starts logging to standard output. The level is that of `AWS_LAMBDA_LOG_LEVEL` or `RUST_LOG`,
+/// but never below `INFO`: libraries log requests and bodies there. Audit events and metrics are
+/// written at every level.
+///
+/// A panic is logged by its place alone, since its message may hold anything.
+pub fn init(env: &Env) {
+    let level = env.log_level().unwrap_or(LevelFilter::INFO).min(LevelFilter::INFO);
+    let is_line = move |target: &str, wanted: bool| target == audit::TARGET || (target != METRICS && wanted);
+    let lines = fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
+    let lines = lines.with_filter(filter_fn(move |meta| is_line(meta.target(), *meta.level() <= level)));
+    let metrics = fmt::layer().event_format(EmbeddedMetrics::new(env.function_name()));
+    let metrics = metrics.with_filter(filter_fn(|meta| meta.target() == METRICS));
+    tracing_subscriber::registry().with(LevelFilter::INFO).with(lines).with(metrics).init();
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "panicked");
+    }));
+}
+
+/// Says in the log why a function does not start; what it returns to Lambda is seen by nobody.
+pub fn cannot_boot(error: &ConfigError) {
+    tracing::error!(%error, "cannot boot");
+}
