@@ -33,6 +33,7 @@ pub(crate) struct Checker<'a> {
 pub(crate) struct Checked {
     pub(crate) outcome: Outcome,
     pub(crate) was_online: bool,
+    pub(crate) resealed: bool,
     pub(crate) last_checked_at: Option<Timestamp>,
 }
 
@@ -46,24 +47,29 @@ pub(crate) enum Outcome {
 impl Checker<'_> {
     /// Checks a connection and records the verdict.
     pub(crate) async fn check(&self, stored: StoredConnection) -> Checked {
-        let outcome = match self.verdict(&stored).await {
+        let verdict = self.verdict(&stored).await;
+        let resealed = verdict.as_ref().is_some_and(|verdict| verdict.resealed.is_some());
+        let outcome = match verdict {
             None => Outcome::NotReached,
-            Some(verdict) => {
-                let liveness = verdict.liveness;
-                let finding = self.checks.record(&stored, verdict).await;
-                match &finding {
-                    Ok(Finding::Recorded) => announce(&stored.connection, liveness),
-                    Ok(Finding::Superseded) => {}
-                    Err(error) => tracing::error!(%error, "verdict not recorded"),
-                }
-                Outcome::Made(liveness, finding)
-            }
+            Some(verdict) => Outcome::Made(verdict.liveness, self.record(&stored, verdict).await),
         };
         Checked {
             outcome,
             was_online: stored.connection.is_online,
+            resealed,
             last_checked_at: stored.connection.last_checked_at,
         }
+    }
+
+    async fn record(&self, stored: &StoredConnection, verdict: Verdict) -> Result<Finding, StoreError> {
+        let liveness = verdict.liveness;
+        let finding = self.checks.record(stored, verdict).await;
+        match &finding {
+            Ok(Finding::Recorded) => announce(&stored.connection, liveness),
+            Ok(Finding::Superseded) => {}
+            Err(error) => tracing::error!(%error, "verdict not recorded"),
+        }
+        finding
     }
 
     /// The verdict on a connection, `None` where the deadline came before an answer.

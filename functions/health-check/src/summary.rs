@@ -33,6 +33,8 @@ pub struct Summary {
     pub unrecorded: usize,
     /// Connections read that the deadline left no time for.
     pub unreached: usize,
+    /// Tokens sealed anew, since their seal was of an old key.
+    pub resealed: usize,
     /// Rows that are no connection this build can check.
     pub malformed: usize,
     /// When the connection waiting longest for a conclusive answer last had one, as the sweep left
@@ -53,6 +55,7 @@ impl Summary {
             Liveness::Unknown(Unknown::Inconclusive) => self.inconclusive += 1,
             Liveness::Unknown(Unknown::OurFault) => self.our_fault += 1,
         }
+        self.resealed += usize::from(checked.resealed && matches!(finding, Ok(Finding::Recorded)));
         match (finding, liveness) {
             (Ok(Finding::Superseded), _) => self.superseded += 1,
             (Err(_), _) => {
@@ -110,6 +113,7 @@ impl Summary {
                     superseded = self.superseded,
                     unrecorded = self.unrecorded,
                     unreached = self.unreached,
+                    resealed = self.resealed,
                     malformed = self.malformed,
                     oldest_check = self.oldest_check.map(tracing::field::display),
                     "sweep"

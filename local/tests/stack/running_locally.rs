@@ -23,18 +23,24 @@ fn command(arguments: &[&str]) -> Command {
 }
 
 async fn start(arguments: &[&str]) -> Running {
+    try_start(arguments).await.unwrap_or_else(|said| panic!("the stack said no more: {said}"))
+}
+
+/// A running stack, or what it said before it gave up.
+async fn try_start(arguments: &[&str]) -> Result<Running, String> {
     let mut command = tokio::process::Command::from(command(arguments));
     let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut greeting = String::new();
     while let Some(line) = lines.next_line().await.unwrap() {
         if let Some(product) = line.strip_prefix("ready ") {
-            return Running { child, lines, product: product.to_owned(), greeting };
+            return Ok(Running { child, lines, product: product.to_owned(), greeting });
         }
         greeting.push_str(&line);
         greeting.push('\n');
     }
-    panic!("the stack said no more: {greeting}");
+    assert!(!child.wait().await.unwrap().success());
+    Err(greeting)
 }
 
 impl Running {
@@ -102,9 +108,7 @@ async fn a_second_stack_keeps_out_of_the_first_ones_data() {
     let folder = folder("in-use");
     let arguments = ["--port", "0", "--data", folder.to_str().unwrap()];
     let running = start(&arguments).await;
-    let output = command(&arguments).output().unwrap();
-    assert!(!output.status.success());
-    let said = String::from_utf8(output.stdout).unwrap();
+    let said = try_start(&arguments).await.err().unwrap();
     assert!(said.contains("is in use by another stack") && said.contains("--data"), "{said}");
     running.interrupt().await;
     start(&arguments).await.interrupt().await;
@@ -114,9 +118,7 @@ async fn a_second_stack_keeps_out_of_the_first_ones_data() {
 async fn a_folder_that_cannot_be_used_is_named() {
     let file = folder("not-a-folder");
     std::fs::write(&file, "").unwrap();
-    let output = command(&["--port", "0", "--data", file.to_str().unwrap()]).output().unwrap();
-    assert!(!output.status.success());
-    let said = String::from_utf8(output.stdout).unwrap();
+    let said = try_start(&["--port", "0", "--data", file.to_str().unwrap()]).await.err().unwrap();
     assert!(said.contains("not-a-folder") && said.contains("--memory"), "{said}");
 }
 
@@ -133,9 +135,7 @@ async fn its_secrets_are_readable_by_their_owner_alone() {
 async fn a_taken_port_is_named_with_a_way_out() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let output = command(&["--port", &port, "--memory"]).output().unwrap();
-    assert!(!output.status.success());
-    let said = String::from_utf8(output.stdout).unwrap();
+    let said = try_start(&["--port", &port, "--memory"]).await.err().unwrap();
     assert!(said.contains(&format!("port {port} is taken")) && said.contains("--port"), "{said}");
 }
 

@@ -273,12 +273,14 @@ async fn a_sweep_seals_anew_what_an_old_key_sealed_so_that_the_key_can_go() {
     test.stack.aws().put_secret("local/token-keys", &keys.to_string());
     // Not even an outage at VK keeps a token under the old key.
     test.stack.vk().set_weather(Weather::Down);
-    assert_eq!(count(&test.stack.sweep().await.unwrap(), "transient"), 1);
+    let summary = test.stack.sweep().await.unwrap();
+    assert_eq!((count(&summary, "transient"), count(&summary, "resealed")), (1, 1));
     assert_eq!(key_id(&test.connections().row().await), "2");
     test.stack.vk().set_weather(Weather::Fair);
     let without_the_old = format!(r#"{{"current":"2","2":"{second}"}}"#);
     test.stack.aws().put_secret("local/token-keys", &without_the_old);
-    assert_eq!(count(&test.stack.sweep().await.unwrap(), "alive"), 1);
+    let summary = test.stack.sweep().await.unwrap();
+    assert_eq!((count(&summary, "alive"), count(&summary, "resealed")), (1, 0));
 }
 
 #[tokio::test]
@@ -338,6 +340,41 @@ async fn the_sweep_begins_nothing_after_its_deadline_and_the_next_one_goes_on_fr
 
     let summary = test.stack.sweep().await.unwrap();
     assert_eq!((&summary["finished"], &summary["oldest_check"]), (&Value::Bool(true), &Value::Null));
+}
+
+#[tokio::test]
+async fn the_next_sweep_begins_with_the_page_that_the_deadline_cut_short() {
+    let test = TestStack::with_parameters([("SweepConcurrency", "1")]).await;
+    for (person, account) in [("demo|romashka", ANNA), ("demo|lavka", IVAN)] {
+        test.merchant(person).await.connect(account).await;
+    }
+    // Four megabytes of rows that come first in the table, in pages of one.
+    let template = test.connections().rows().await.remove(0);
+    for index in 0..12 {
+        let mut row = template.clone();
+        row.insert("user_id".to_owned(), AttributeValue::S(format!("before-{index}")));
+        row.insert("filler".to_owned(), AttributeValue::S("f".repeat(350_000)));
+        test.connections().put(row).await;
+    }
+    test.stack.vk().take_calls();
+    let summary = sweep_past_its_deadline(&test).await;
+    assert_eq!((count(&summary, "dead"), count(&summary, "unreached")), (12, 1));
+    let summary = test.stack.sweep().await.unwrap();
+    assert_eq!((count(&summary, "alive"), &summary["finished"]), (2, &Value::Bool(true)));
+    assert!(count(&summary, "dead") < 12, "it began in the middle");
+    let summary = test.stack.sweep().await.unwrap();
+    assert_eq!((count(&summary, "alive"), count(&summary, "dead")), (2, 12));
+}
+
+#[tokio::test]
+async fn nothing_is_recorded_of_what_the_deadline_left_no_time_for() {
+    let test = TestStack::with_parameters([("SweepConcurrency", "1")]).await;
+    connected(&test).await;
+    let mut unopenable = test.connections().row().await;
+    unopenable.insert("user_id".to_owned(), AttributeValue::S("later-in-the-table".to_owned()));
+    test.connections().put(unopenable.clone()).await;
+    assert_eq!(count(&sweep_past_its_deadline(&test).await, "unreached"), 1);
+    assert!(test.connections().rows().await.contains(&unopenable));
 }
 
 #[tokio::test]
