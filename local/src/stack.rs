@@ -18,7 +18,7 @@ use crate::gateway::Gateway;
 use crate::issuer::{Client, Issuer};
 use crate::net::{Server, listen, listen_near, listen_v6};
 use crate::schedule::Sweeper;
-use crate::template::{Template, TemplateError};
+use crate::template::{self, TableSpec, Template, TemplateError};
 use crate::vk::{App, Vk};
 
 const VK_CLIENT_ID: &str = "7000001";
@@ -98,7 +98,7 @@ impl Stack {
         let listener_v6 = if options.port == 0 { None } else { listen_v6(port).await.map_err(taken)? };
         let base_url = format!("http://localhost:{port}");
 
-        let tables = Template::read(HashMap::new(), HashMap::new())?.tables();
+        let tables = template::tables()?;
         let aws = Aws::start(options.folder.as_deref(), &tables).await?;
         seed_secrets(&aws, &options.entropy);
         let neighbour = |offset| if options.port == 0 { 0 } else { port.saturating_add(offset) };
@@ -106,10 +106,8 @@ impl Stack {
         let issuer = start_issuer(&aws, &base_url, neighbour(2), &options).await?;
 
         let mut parameters = parameters(&vk, &issuer);
-        parameters.extend(tables.iter().map(|table| (table.logical_id.clone(), table.logical_id.clone())));
         parameters.extend(options.parameters);
-        let attributes = HashMap::from([("HttpApi.ApiEndpoint".to_owned(), base_url.clone())]);
-        let template = Template::read(parameters, attributes)?;
+        let template = Template::read(parameters, attributes(&base_url, &tables))?;
 
         let (clock, entropy) = (options.clock, options.entropy);
         let platform = Platform { clock: clock.clone(), entropy: entropy.clone(), aws: aws.sdk_config() };
@@ -242,8 +240,6 @@ fn parameters(vk: &Vk, issuer: &Issuer) -> HashMap<String, String> {
     let vk = vk.url();
     let parameters = [
         ("VkClientId", VK_CLIENT_ID.to_owned()),
-        ("VkClientSecret", VK_SECRET.to_owned()),
-        ("TokenKeys", TOKEN_KEYS.to_owned()),
         ("VkAuthorizeUrl", format!("{vk}/authorize")),
         ("VkTokenUrl", format!("{vk}/access_token")),
         ("VkApiUrl", format!("{vk}/method")),
@@ -253,6 +249,18 @@ fn parameters(vk: &Vk, issuer: &Issuer) -> HashMap<String, String> {
         ("SweepSchedule", "rate(1 minute)".to_owned()),
     ];
     parameters.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+/// What the template's resources are on this machine.
+fn attributes(base_url: &str, tables: &[TableSpec]) -> HashMap<String, String> {
+    let mut attributes = HashMap::from([
+        ("HttpApi.ApiEndpoint".to_owned(), base_url.to_owned()),
+        ("Data.Outputs.VkClientSecret".to_owned(), VK_SECRET.to_owned()),
+        ("Data.Outputs.TokenKeys".to_owned(), TOKEN_KEYS.to_owned()),
+    ]);
+    let names = tables.iter().map(|table| table.logical_id.clone());
+    attributes.extend(names.map(|name| (format!("Data.Outputs.{name}"), name)));
+    attributes
 }
 
 fn connect_control_page(vk: &Vk, base_url: &str, sweeper: &Sweeper) {

@@ -1,5 +1,5 @@
 //! `template.yaml` as CloudFormation reads it, as far as one machine needs it: functions with their
-//! environment, routes and the schedule.
+//! environment, routes and the schedule; and the tables of `infra/data.yaml`.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -42,10 +42,21 @@ pub struct FunctionSpec {
 /// A table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableSpec {
-    /// The name in the template.
+    /// The name in the template, and on this machine.
     pub logical_id: String,
     /// The table's properties as CloudFormation, and DynamoDB's API, spell them.
     pub properties: Value,
+}
+
+/// The tables of `infra/data.yaml`, which need no parameter to be made.
+pub fn tables() -> Result<Vec<TableSpec>, TemplateError> {
+    let data = Template::parse(include_str!("../../infra/data.yaml"), HashMap::new(), HashMap::new())?;
+    let tables = data.resources("AWS::DynamoDB::Table");
+    let spec = |(id, properties): (&str, &Value)| TableSpec {
+        logical_id: id.to_owned(),
+        properties: properties.clone(),
+    };
+    Ok(tables.map(spec).collect())
 }
 
 impl Template {
@@ -90,14 +101,6 @@ impl Template {
             .ok_or_else(|| TemplateError("no schedule".to_owned()))?;
         let expression = self.text(&properties["ScheduleExpression"])?;
         rate(&expression).ok_or_else(|| TemplateError(format!("schedule {expression}")))
-    }
-
-    /// The tables.
-    pub fn tables(&self) -> Vec<TableSpec> {
-        let tables = self.resources("AWS::DynamoDB::Table");
-        tables
-            .map(|(id, properties)| TableSpec { logical_id: id.to_owned(), properties: properties.clone() })
-            .collect()
     }
 
     fn function(&self, id: &str, properties: &Value) -> Result<FunctionSpec, TemplateError> {

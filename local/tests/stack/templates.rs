@@ -17,14 +17,17 @@ fn template() -> Template {
         named("VkClientId", "7"),
         named("OidcIssuer", "https://issuer.example"),
         named("OidcClientId", "client"),
-        named("ConnectionsTable", "connections"),
-        named("SessionsTable", "sessions"),
-        named("VkClientSecret", "vk"),
-        named("TokenKeys", "keys"),
         named("OidcClientSecretId", "oidc"),
         named("VkExtraCa", ""),
     ]);
-    Template::read(parameters, HashMap::from([named("HttpApi.ApiEndpoint", "https://api.example")])).unwrap()
+    let attributes = HashMap::from([
+        named("HttpApi.ApiEndpoint", "https://api.example"),
+        named("Data.Outputs.ConnectionsTable", "connections"),
+        named("Data.Outputs.SessionsTable", "sessions"),
+        named("Data.Outputs.VkClientSecret", "vk"),
+        named("Data.Outputs.TokenKeys", "keys"),
+    ]);
+    Template::read(parameters, attributes).unwrap()
 }
 
 #[test]
