@@ -1,0 +1,204 @@
+"""Who may do what: the table in docs/security.md and the templates say the same, to the letter."""
+
+import json
+import re
+import unittest
+
+from cloudformation import PSEUDO, ROOT, deployed, listed, load, of_type
+
+FUNCTIONS = {"page", "dashboard", "connect", "callback", "disconnect", "login", "assets", "health-check"}
+SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:issuer-AbCdEf"
+# AWS has no resources to name for these.
+WITHOUT_RESOURCE = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+GIVEN = "`OidcClientSecretId` is given"
+
+
+def documented(with_client_secret):
+    """The rows of the table, as (who, action, resource, condition)."""
+    text = (ROOT / "docs/security.md").read_text()
+    lines = text.split("| who | may | on | when |\n", 1)[1].splitlines()[1:]
+    rules = set()
+    for line in lines:
+        if not line.startswith("|"):
+            break
+        who, actions, resources, condition = (cell.strip() for cell in line.strip("|").split("|"))
+        if GIVEN in condition and not with_client_secret:
+            continue
+        condition = "".join(re.findall(r"`([\w:]+ = [\w.<>-]+)`", condition))
+        for name in FUNCTIONS if who == "every function" else {who}:
+            for action in re.findall(r"`([^`]+)`", actions):
+                for resource in re.findall(r"`([^`]+)`", resources):
+                    rules.add((name, action, resource, condition))
+    return rules
+
+
+def roles(stack):
+    """Each role by who uses it, `the schedule` being the one that is no function."""
+    resources = stack.everything()
+    users = {}
+    for name, function in of_type(resources, "AWS::Lambda::Function").items():
+        users.setdefault(logical_id(function["Role"]), []).append(folder(name))
+    for schedule in of_type(resources, "AWS::Scheduler::Schedule").values():
+        users.setdefault(logical_id(schedule["Target"]["RoleArn"]), []).append("the schedule")
+    return users, of_type(resources, "AWS::IAM::Role")
+
+
+def granted(stack):
+    """What the roles' policies allow, as (who, action, resource, condition)."""
+    users, declared = roles(stack)
+    rules = set()
+    for role, properties in declared.items():
+        for statement in statements(properties):
+            condition = condition_text(statement.get("Condition"))
+            for who in users[role]:
+                for action in listed(statement["Action"]):
+                    for resource in listed(statement["Resource"]):
+                        rules.add((who, action, logical_id(resource), condition))
+    return rules
+
+
+def statements(role):
+    return [statement for policy in role.get("Policies", []) for statement in policy["PolicyDocument"]["Statement"]]
+
+
+def condition_text(condition):
+    if condition is None:
+        return ""
+    [(operator, [(key, value)])] = [(operator, list(keys.items())) for operator, keys in condition.items()]
+    assert operator == "StringEquals", operator
+    return f"{key} = {value}".replace(PSEUDO["AWS::Region"], "<region>")
+
+
+def logical_id(reference):
+    if reference == SECRET_ARN:
+        return "OidcClientSecretId"
+    return re.sub(r"^<(\w+)(\.(Arn|Id))?>$", r"\1", reference)
+
+
+def folder(function):
+    """`HealthCheckFunction` lies in `health-check`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", function.removesuffix("Function")).lower()
+
+
+class Permissions(unittest.TestCase):
+    def setUp(self):
+        self.stack = deployed(OidcClientSecretId=SECRET_ARN)
+        self.resources = self.stack.everything()
+
+    def test_what_is_granted_is_what_is_documented(self):
+        for parameters in [{}, {"OidcClientSecretId": SECRET_ARN}]:
+            meant, is_ = documented(bool(parameters)), granted(deployed(**parameters))
+            self.assertGreater(len(meant), 50)
+            self.assertEqual(is_ - meant, set(), "granted and not documented")
+            self.assertEqual(meant - is_, set(), "documented and not granted")
+
+    def test_every_function_has_a_role_of_its_own(self):
+        users, declared = roles(self.stack)
+        self.assertEqual(sorted(sum(users.values(), [])), sorted([*FUNCTIONS, "the schedule"]))
+        self.assertEqual(sorted(users), sorted(declared))
+        for role, who in users.items():
+            self.assertEqual(len(who), 1, f"{role} is shared by {who}")
+
+    def test_a_role_is_nothing_but_its_own_policy(self):
+        for kind in ["AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::ManagedPolicy"]:
+            self.assertEqual(of_type(self.resources, kind), {})
+        for name, role in roles(self.stack)[1].items():
+            self.assertEqual(role.keys(), {"AssumeRolePolicyDocument", "Policies"}, name)
+
+    def test_a_role_is_taken_by_its_service_alone(self):
+        users, declared = roles(self.stack)
+        for name, role in declared.items():
+            [statement] = role["AssumeRolePolicyDocument"]["Statement"]
+            is_schedule = users[name] == ["the schedule"]
+            service = "scheduler" if is_schedule else "lambda"
+            self.assertEqual(statement["Principal"], {"Service": f"{service}.amazonaws.com"})
+            self.assertEqual(statement["Action"], "sts:AssumeRole")
+            if is_schedule:
+                self.assertEqual(condition_text(statement["Condition"]), "aws:SourceAccount = 111122223333")
+
+    def test_nothing_is_granted_at_large(self):
+        for name, role in roles(self.stack)[1].items():
+            for statement in statements(role):
+                self.assertEqual(statement["Effect"], "Allow")
+                self.assertFalse({"NotAction", "NotResource"} & statement.keys(), name)
+                actions, resources = listed(statement["Action"]), listed(statement["Resource"])
+                self.assertNotIn("*", "".join(actions), name)
+                if not set(actions) <= WITHOUT_RESOURCE:
+                    self.assertNotIn("*", "".join(resources), f"{name}: {actions}")
+
+    def test_only_the_functions_that_need_one_read_a_secret(self):
+        readers = {who for who, action, _, _ in granted(self.stack) if action.startswith(("secretsmanager:", "kms:"))}
+        self.assertEqual(readers, {"callback", "health-check", "login"})
+        readers = {who for who, action, _, _ in granted(deployed()) if action.startswith(("secretsmanager:", "kms:"))}
+        self.assertEqual(readers, {"callback", "health-check"}, "a public client has no secret to read")
+
+    def test_keys_topics_and_queues_open_themselves_to_nobody_else(self):
+        root = "arn:aws:iam::111122223333:root"
+        for key in of_type(self.resources, "AWS::KMS::Key").values():
+            for statement in key["KeyPolicy"]["Statement"]:
+                if statement["Principal"] != {"AWS": root}:
+                    self.assertEqual(statement["Principal"], {"Service": "cloudwatch.amazonaws.com"})
+                    self.assertNotIn("*", "".join(statement["Action"]))
+                    self.assertEqual(condition_text(statement["Condition"]), "aws:SourceAccount = 111122223333")
+        for topic in of_type(self.resources, "AWS::SNS::TopicPolicy").values():
+            [statement] = topic["PolicyDocument"]["Statement"]
+            self.assertEqual(statement["Principal"], {"Service": "cloudwatch.amazonaws.com"})
+            self.assertEqual(statement["Action"], "sns:Publish")
+            self.assertEqual(condition_text(statement["Condition"]), "aws:SourceAccount = 111122223333")
+        [policy] = of_type(self.resources, "AWS::SQS::QueuePolicy").values()
+        self.assertEqual({statement["Effect"] for statement in policy["PolicyDocument"]["Statement"]}, {"Deny"})
+
+    def test_queues_are_reached_over_tls_alone(self):
+        [policy] = of_type(self.resources, "AWS::SQS::QueuePolicy").values()
+        queues = of_type(self.resources, "AWS::SQS::Queue")
+        [statement] = policy["PolicyDocument"]["Statement"]
+        self.assertEqual(sorted(policy["Queues"]), sorted(f"<{name}>" for name in queues))
+        self.assertEqual(sorted(statement["Resource"]), sorted(f"<{name}.Arn>" for name in queues))
+        self.assertEqual((statement["Principal"], statement["Action"]), ("*", "sqs:*"))
+        self.assertEqual(statement["Condition"], {"Bool": {"aws:SecureTransport": "false"}})
+
+    def test_a_function_is_invoked_by_its_own_routes_alone(self):
+        """One permission a route, for that method and path of this API."""
+        permissions = of_type(self.resources, "AWS::Lambda::Permission").values()
+        allowed = sorted((logical_id(given["FunctionName"]), given["SourceArn"]) for given in permissions)
+        integrations = of_type(self.resources, "AWS::ApiGatewayV2::Integration")
+        expected = []
+        for route in of_type(self.resources, "AWS::ApiGatewayV2::Route").values():
+            integration = integrations[logical_id(route["Target"].removeprefix("integrations/"))]
+            path = re.sub(r"\{\w+\}", "*", route["RouteKey"].replace(" ", ""))
+            source = f"arn:aws:execute-api:eu-central-1:111122223333:<HttpApi>/*/{path}"
+            expected.append((logical_id(integration["IntegrationUri"]), source))
+        self.assertEqual(allowed, sorted(expected))
+        for given in permissions:
+            self.assertEqual(given["Action"], "lambda:InvokeFunction")
+            self.assertEqual(given["Principal"], "apigateway.amazonaws.com")
+
+    def test_the_sweep_has_no_route(self):
+        integrations = of_type(self.resources, "AWS::ApiGatewayV2::Integration").values()
+        targets = {integration["IntegrationUri"] for integration in integrations}
+        permitted = {given["FunctionName"] for given in of_type(self.resources, "AWS::Lambda::Permission").values()}
+        self.assertNotIn("<HealthCheckFunction.Arn>", targets)
+        self.assertNotIn("<HealthCheckFunction>", permitted)
+        self.assertEqual(of_type(self.resources, "AWS::Lambda::Url"), {})
+
+    def test_no_secret_is_in_a_template(self):
+        secrets = of_type(self.resources, "AWS::SecretsManager::Secret")
+        for name, secret in secrets.items():
+            self.assertNotIn("SecretString", secret, name)
+            self.assertEqual(secret["KmsKeyId"], "<SecretsKey.Arn>", name)
+        self.assertNotIn("GenerateSecretString", secrets["VkClientSecret"], "a value nobody set would look like one")
+        generated = secrets["TokenKeys"]["GenerateSecretString"]
+        self.assertEqual(json.loads(generated["SecretStringTemplate"]), {"current": "1"})
+        self.assertEqual((generated["GenerateStringKey"], generated["PasswordLength"]), ("1", 64))
+        for name, function in of_type(self.resources, "AWS::Lambda::Function").items():
+            for variable, value in function.get("Environment", {}).get("Variables", {}).items():
+                self.assertNotIn("{{resolve:", str(value), f"{name}: {variable}")
+                if re.search("SECRET|KEY|PASSWORD", variable):
+                    self.assertRegex(variable, "_SECRET_ID$", name)
+        for path in ["template.yaml", *(str(path.relative_to(ROOT)) for path in (ROOT / "infra").glob("*.yaml"))]:
+            for name, parameter in load(path).get("Parameters", {}).items():
+                self.assertNotIn("NoEcho", parameter, f"{path}: {name} is a secret")
+
+
+if __name__ == "__main__":
+    unittest.main()

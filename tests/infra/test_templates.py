@@ -1,0 +1,358 @@
+"""What the templates deploy, and above all what no emulator shows: recovery, expiry, encryption,
+protection, throttling, retention, time limits.
+"""
+
+import json
+import re
+import tomllib
+import unittest
+
+from cloudformation import ROOT, deployed, load, of_type
+
+DOMAIN = {
+    "DomainName": "shop.example",
+    "CertificateArn": "arn:aws:acm:eu-central-1:111122223333:certificate/0",
+}
+SCHEDULE_SECONDS = 15 * 60
+# Routes that write, or talk to VK or the issuer.
+GUARDED = {
+    "GET /vk/connect", "GET /vk/callback", "POST /vk/disconnect", "GET /login", "GET /login/callback", "POST /logout",
+}
+
+
+class Templates(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.resources = deployed().everything()
+
+    def one(self, kind, resources=None):
+        [resource] = of_type(resources or self.resources, kind).values()
+        return resource
+
+    def functions(self):
+        return of_type(self.resources, "AWS::Lambda::Function")
+
+
+class Data(Templates):
+    def test_tables_are_encrypted_recoverable_and_protected(self):
+        tables = of_type(self.resources, "AWS::DynamoDB::Table")
+        self.assertEqual(tables.keys(), {"ConnectionsTable", "SessionsTable"})
+        for name, table in tables.items():
+            self.assertEqual(table["BillingMode"], "PAY_PER_REQUEST", name)
+            self.assertEqual(table["SSESpecification"], {"SSEEnabled": True}, name)
+            self.assertEqual(table["PointInTimeRecoverySpecification"], {"PointInTimeRecoveryEnabled": True}, name)
+            self.assertEqual(table["DeletionProtectionEnabled"], "true", name)
+
+    def test_a_stack_made_to_be_thrown_away_is_not_protected(self):
+        thrown_away = deployed(DeletionProtection="false").everything()
+        for table in of_type(thrown_away, "AWS::DynamoDB::Table").values():
+            self.assertEqual(table["DeletionProtectionEnabled"], "false")
+
+    def test_sessions_expire(self):
+        sessions = self.resources["SessionsTable"]["Properties"]
+        self.assertEqual(sessions["TimeToLiveSpecification"], {"AttributeName": "expires_at", "Enabled": True})
+        self.assertNotIn("TimeToLiveSpecification", self.resources["ConnectionsTable"]["Properties"])
+
+    def test_what_cannot_be_made_again_outlives_the_stack(self):
+        for name in ["ConnectionsTable", "SecretsKey", "VkClientSecret", "TokenKeys", "FunctionsLog"]:
+            self.assertEqual(self.resources[name]["DeletionPolicy"], "Retain", name)
+            self.assertEqual(self.resources[name]["UpdateReplacePolicy"], "Retain", name)
+
+    def test_keys_are_rotated(self):
+        for name, key in of_type(self.resources, "AWS::KMS::Key").items():
+            self.assertIs(key["EnableKeyRotation"], True, name)
+
+
+class Functions(Templates):
+    def test_every_function_logs_json_to_the_group_and_is_traced(self):
+        self.assertEqual(len(self.functions()), 8)
+        for name, function in self.functions().items():
+            logging = function["LoggingConfig"]
+            self.assertEqual(logging["LogGroup"], "<FunctionsLog>", name)
+            self.assertEqual((logging["LogFormat"], logging["ApplicationLogLevel"]), ("JSON", "INFO"), name)
+            self.assertEqual(function["TracingConfig"], {"Mode": "Active"}, name)
+            self.assertEqual(function["Runtime"], "provided.al2023", name)
+
+    def test_functions_are_built_for_the_architecture_asked_for(self):
+        for asked in ["arm64", "x86_64"]:
+            for function in of_type(deployed(Architecture=asked).everything(), "AWS::Lambda::Function").values():
+                self.assertEqual(function["Architectures"], [asked])
+        self.assertEqual(load("template.yaml")["Parameters"]["Architecture"]["Default"], "arm64")
+
+    def test_functions_end_before_their_caller_gives_up(self):
+        for name, function in self.functions().items():
+            limit = SCHEDULE_SECONDS if name == "HealthCheckFunction" else 30
+            self.assertLess(function["Timeout"], limit, name)
+
+    def test_the_address_is_configuration(self):
+        for parameters, address in [({}, "<HttpApi.ApiEndpoint>"), (DOMAIN, "https://shop.example")]:
+            functions = of_type(deployed(**parameters).everything(), "AWS::Lambda::Function")
+            environments = [function.get("Environment", {"Variables": {}}) for function in functions.values()]
+            told = {environment["Variables"].get("BASE_URL") for environment in environments}
+            self.assertEqual(told, {address, None})
+
+
+class Sweep(Templates):
+    def test_the_schedule_gives_up_before_the_next_sweep_and_says_so(self):
+        target = self.one("AWS::Scheduler::Schedule")["Target"]
+        self.assertLessEqual(target["RetryPolicy"]["MaximumRetryAttempts"], 3)
+        self.assertLess(target["RetryPolicy"]["MaximumEventAgeInSeconds"], SCHEDULE_SECONDS)
+        self.assertEqual(target["DeadLetterConfig"], {"Arn": "<FailedSweeps.Arn>"})
+        self.assertEqual(target["Arn"], "<HealthCheckFunction.Arn>")
+
+    def test_lambda_gives_up_before_the_next_sweep_and_says_so(self):
+        invocation = self.one("AWS::Lambda::EventInvokeConfig")
+        self.assertEqual(invocation["FunctionName"], "<HealthCheckFunction>")
+        self.assertEqual(invocation["MaximumRetryAttempts"], 0)
+        self.assertLess(invocation["MaximumEventAgeInSeconds"], SCHEDULE_SECONDS)
+        self.assertEqual(invocation["DestinationConfig"], {"OnFailure": {"Destination": "<FailedSweeps.Arn>"}})
+
+    def test_sweeps_do_not_overlap_unless_asked_to(self):
+        for given, reserved in [("1", "1"), ("4", "4"), ("0", None)]:
+            functions = of_type(deployed(SweepReservedConcurrency=given).everything(), "AWS::Lambda::Function")
+            self.assertEqual(functions["HealthCheckFunction"].get("ReservedConcurrentExecutions"), reserved)
+        self.assertEqual(self.functions()["HealthCheckFunction"]["ReservedConcurrentExecutions"], "1")
+
+    def test_messages_are_kept_from_harm(self):
+        queues = of_type(self.resources, "AWS::SQS::Queue")
+        for name, queue in queues.items():
+            self.assertIs(queue["SqsManagedSseEnabled"], True, name)
+        timeout = self.functions()["HealthCheckFunction"]["Timeout"]
+        queue = queues["SweepQueue"]
+        self.assertGreaterEqual(queue["VisibilityTimeout"], 6 * timeout)
+        redrive = {"deadLetterTargetArn": "<SweepDeadLetters.Arn>", "maxReceiveCount": 5}
+        self.assertEqual(queue["RedrivePolicy"], redrive)
+        # A dead letter keeps the age it had.
+        for name in ["SweepDeadLetters", "FailedSweeps"]:
+            self.assertGreater(queues[name]["MessageRetentionPeriod"], queue["MessageRetentionPeriod"])
+
+    def test_a_message_is_a_sweep_of_its_own(self):
+        mapping = self.one("AWS::Lambda::EventSourceMapping")
+        self.assertEqual(mapping["EventSourceArn"], "<SweepQueue.Arn>")
+        self.assertEqual(mapping["FunctionName"], "<HealthCheckFunction>")
+        self.assertEqual(mapping["BatchSize"], 1)
+        self.assertEqual(mapping["ScalingConfig"], {"MaximumConcurrency": 2})
+
+
+class Api(Templates):
+    def stage(self):
+        return self.one("AWS::ApiGatewayV2::Stage")
+
+    def test_every_route_is_throttled_and_measured(self):
+        default = self.stage()["DefaultRouteSettings"]
+        self.assertTrue(0 < default["ThrottlingRateLimit"] <= default["ThrottlingBurstLimit"] <= 1000)
+        self.assertIs(default["DetailedMetricsEnabled"], True)
+        settings = self.stage()["RouteSettings"]
+        self.assertEqual(settings.keys(), GUARDED)
+        for route, setting in settings.items():
+            self.assertLess(setting["ThrottlingRateLimit"], default["ThrottlingRateLimit"], route)
+            self.assertLess(setting["ThrottlingBurstLimit"], default["ThrottlingBurstLimit"], route)
+            self.assertIs(setting["DetailedMetricsEnabled"], True, route)
+
+    def test_routes_are_there_before_their_settings(self):
+        routes = of_type(self.resources, "AWS::ApiGatewayV2::Route")
+        needed = {name for name, route in routes.items() if route["RouteKey"] in GUARDED}
+        self.assertEqual(set(self.resources["HttpStage"]["DependsOn"]), needed)
+        self.assertEqual(len(needed), len(GUARDED))
+
+    def test_the_access_log_holds_nothing_that_opens_anything(self):
+        log = self.stage()["AccessLogSettings"]
+        self.assertTrue(log["DestinationArn"].endswith(":log-group:<AccessLog>"))
+        fields = json.loads(log["Format"])
+        self.assertEqual(fields, {
+            "requestId": "$context.requestId",
+            "requestTime": "$context.requestTime",
+            "routeKey": "$context.routeKey",
+            "status": "$context.status",
+            "responseLatency": "$context.responseLatency",
+            "integrationError": "$context.integrationErrorMessage",
+            "sourceIp": "$context.identity.sourceIp",
+        })
+
+    def test_logs_end(self):
+        groups = of_type(deployed(LogRetentionDays="30").everything(), "AWS::Logs::LogGroup")
+        self.assertEqual({group["RetentionInDays"] for group in groups.values()}, {"30"})
+        self.assertEqual(groups.keys(), {"FunctionsLog", "AccessLog"})
+
+    def test_without_a_domain_the_api_s_address_is_the_product_s(self):
+        self.assertIs(self.one("AWS::ApiGatewayV2::Api")["DisableExecuteApiEndpoint"], False)
+        for kind in ["AWS::ApiGatewayV2::DomainName", "AWS::ApiGatewayV2::ApiMapping", "AWS::Route53::RecordSet"]:
+            self.assertEqual(of_type(self.resources, kind), {})
+
+    def test_with_a_domain_there_is_one_way_in(self):
+        stack = deployed(**DOMAIN)
+        resources = stack.everything()
+        self.assertIs(self.one("AWS::ApiGatewayV2::Api", resources)["DisableExecuteApiEndpoint"], True)
+        domain = self.one("AWS::ApiGatewayV2::DomainName", resources)
+        [configuration] = domain["DomainNameConfigurations"]
+        self.assertEqual(domain["DomainName"], "shop.example")
+        self.assertEqual(configuration["SecurityPolicy"], "TLS_1_2")
+        self.assertEqual(configuration["CertificateArn"], DOMAIN["CertificateArn"])
+        mapping = self.one("AWS::ApiGatewayV2::ApiMapping", resources)
+        self.assertEqual((mapping["ApiId"], mapping["Stage"]), ("<HttpApi>", "<HttpStage>"))
+        self.assertEqual(of_type(resources, "AWS::Route53::RecordSet"), {})
+        self.assertEqual(stack.outputs()["VkRedirectUri"], "https://shop.example/vk/callback")
+
+    def test_a_hosted_zone_points_at_the_api(self):
+        resources = deployed(**DOMAIN, HostedZoneId="Z1").everything()
+        record = self.one("AWS::Route53::RecordSet", resources)
+        self.assertEqual((record["Name"], record["Type"]), ("shop.example", "A"))
+        self.assertEqual(record["AliasTarget"]["DNSName"], "<ApiDomain.RegionalDomainName>")
+        alone = deployed(HostedZoneId="Z1").everything()
+        self.assertEqual(of_type(alone, "AWS::Route53::RecordSet"), {}, "a zone without a domain")
+
+    def test_routes_are_those_of_cargo_lambda_watch(self):
+        workspace = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]
+        router = workspace["metadata"]["lambda"]["watch"]["router"]
+        watched = {("$default", router.pop("/{*path}"))}
+        for path, entries in router.items():
+            watched |= {(f"{entry['method']} {path}", entry["function"]) for entry in entries}
+        self.assertEqual(self.routes(), watched)
+
+    def routes(self):
+        written = load("template.yaml")["Resources"]
+        found = set()
+        for route in of_type(written, "AWS::ApiGatewayV2::Route").values():
+            integration = re.search(r"\$\{(\w+)\}", route["Target"]["Fn::Sub"])[1]
+            function = written[integration]["Properties"]["IntegrationUri"]["Fn::GetAtt"][0]
+            found.add((route["RouteKey"], written[function]["Properties"]["CodeUri"].removeprefix("functions/")))
+        return found
+
+
+class SigningIn(Templates):
+    def login(self, **parameters):
+        functions = of_type(deployed(**parameters).everything(), "AWS::Lambda::Function")
+        return functions["LoginFunction"]["Environment"]["Variables"]
+
+    def test_an_existing_issuer_is_used_as_given(self):
+        self.assertEqual(of_type(self.resources, "AWS::Cognito::UserPool"), {})
+        self.assertEqual(self.login()["OIDC_ISSUER"], "https://issuer.example")
+
+    def test_a_user_pool_is_the_issuer_where_one_is_created(self):
+        pool = {"CreateUserPool": "true", "UserPoolDomainPrefix": "evosync", "OidcIssuer": "", "OidcClientId": ""}
+        login = self.login(**pool)
+        self.assertEqual(login["OIDC_ISSUER"], "https://cognito-idp.eu-central-1.amazonaws.com/<UserPool>")
+        self.assertEqual(login["OIDC_CLIENT_ID"], "<AppClient>")
+        resources = deployed(**pool, **DOMAIN).everything()
+        client = self.one("AWS::Cognito::UserPoolClient", resources)
+        self.assertEqual(client["CallbackURLs"], ["https://shop.example/login/callback"])
+        self.assertEqual(client["AllowedOAuthFlows"], ["code"])
+        self.assertIs(client["GenerateSecret"], False)
+        users = self.one("AWS::Cognito::UserPool", resources)
+        self.assertEqual(users["DeletionProtection"], "ACTIVE")
+        self.assertEqual(users["AdminCreateUserConfig"], {"AllowAdminCreateUserOnly": True})
+        self.assertGreaterEqual(users["Policies"]["PasswordPolicy"]["MinimumLength"], 15)
+        self.assertEqual(self.one("AWS::Cognito::UserPoolDomain", resources)["ManagedLoginVersion"], 2)
+
+
+class Parameters(unittest.TestCase):
+    """Mistakes stop a deployment before anything is made."""
+
+    def setUp(self):
+        self.parameters = load("template.yaml")["Parameters"]
+
+    def accepts(self, name, value):
+        return re.search(self.parameters[name]["AllowedPattern"], value) is not None
+
+    def test_defaults_are_accepted(self):
+        for name, parameter in self.parameters.items():
+            if "AllowedPattern" in parameter and "Default" in parameter:
+                self.assertTrue(self.accepts(name, parameter["Default"]), name)
+
+    def test_addresses_are_private(self):
+        for name in ["VkAuthorizeUrl", "VkTokenUrl", "VkApiUrl", "OidcIssuer"]:
+            for good in ["https://vk.example/path", "http://localhost:3001/x", "http://127.0.0.1:1", "http://localhost"]:
+                self.assertTrue(self.accepts(name, good), f"{name}: {good}")
+            for bad in [
+                "http://vk.example", "http://localhost.evil.example/", "vk.example", "https://a@b/",
+                "https://vk.example/?q", "ftp://localhost",
+            ]:
+                self.assertFalse(self.accepts(name, bad), f"{name}: {bad}")
+
+    def test_mistakes_are_named(self):
+        for name, value in [
+            ("VkClientId", ""), ("VkClientId", "my-app"),
+            ("DomainName", "https://shop.example"), ("DomainName", "shop"),
+            ("CertificateArn", "certificate"), ("OidcClientSecretId", "issuer-secret"), ("AlarmEmail", "operator"),
+            ("SweepSchedule", "cron(0 * * * ? *)"), ("VkScopes", ""), ("UserPoolDomainPrefix", "Evo Sync"),
+        ]:
+            self.assertFalse(self.accepts(name, value), f"{name}: {value}")
+        for name, parameter in self.parameters.items():
+            self.assertTrue("ConstraintDescription" in parameter or "AllowedPattern" not in parameter, name)
+
+    def test_the_console_groups_every_parameter(self):
+        groups = load("template.yaml")["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+        grouped = [name for group in groups for name in group["Parameters"]]
+        self.assertEqual(sorted(grouped), sorted(self.parameters))
+
+
+class Observability(Templates):
+    def alarms(self):
+        return of_type(self.resources, "AWS::CloudWatch::Alarm")
+
+    def metrics(self, alarm):
+        """The metrics an alarm looks at, with their dimensions."""
+        queries = [query["MetricStat"]["Metric"] for query in alarm.get("Metrics", []) if "MetricStat" in query]
+        for metric in queries or [alarm]:
+            dimensions = tuple((dimension["Name"], dimension["Value"]) for dimension in metric["Dimensions"])
+            yield metric["Namespace"], metric["MetricName"], dimensions
+
+    def test_every_alarm_tells_somebody_what_to_do(self):
+        headings = re.findall(r"^#+ (.+)$", (ROOT / "docs/operations.md").read_text(), re.M)
+        self.assertGreater(len(self.alarms()), 15)
+        for name, alarm in self.alarms().items():
+            self.assertEqual(alarm["AlarmActions"], ["<AlarmTopic>"], name)
+            self.assertEqual(alarm["OKActions"], ["<AlarmTopic>"], name)
+            section = re.search(r'See "(.+)" in docs/operations\.md\.$', alarm["AlarmDescription"])
+            self.assertIsNotNone(section, name)
+            self.assertIn(section[1], headings, f"{name} points at a section that docs/operations.md has not")
+
+    def test_alarms_watch_what_can_go_wrong(self):
+        watched = {metric for alarm in self.alarms().values() for metric in self.metrics(alarm)}
+        expected = {("AWS/Lambda", "Errors", (("FunctionName", f"<{name}>"),)) for name in self.functions()}
+        for name in self.functions().keys() - {"HealthCheckFunction"}:
+            expected.add(("AWS/Lambda", "Throttles", (("FunctionName", f"<{name}>"),)))
+        for name in ["5xx", "IntegrationLatency"]:
+            expected.add(("AWS/ApiGateway", name, (("ApiId", "<HttpApi>"),)))
+        for queue in ["FailedSweeps", "SweepDeadLetters"]:
+            expected.add(("AWS/SQS", "ApproximateNumberOfMessagesVisible", (("QueueName", f"<{queue}.QueueName>"),)))
+        for name in ["SweepFinished", "OldestCheckAge", "Broken", "ChecksAlive", "ChecksDead", "ChecksOurFault"]:
+            expected.add(("EvoSync/Connections", name, (("FunctionName", "<HealthCheckFunction>"),)))
+        rejected = (("FunctionName", "<CallbackFunction>"), ("ErrorCode", "app_rejected"))
+        expected.add(("EvoSync/Connections", "Failures", rejected))
+        self.assertEqual(watched, expected)
+
+    def test_silence_of_the_sweep_is_an_alarm(self):
+        alarm = self.alarms()["NoSweepFinished"]
+        self.assertEqual(alarm["TreatMissingData"], "breaching")
+        self.assertEqual(alarm["Period"] * alarm["EvaluationPeriods"], 45 * 60)
+        self.assertEqual((alarm["ComparisonOperator"], alarm["Threshold"]), ("LessThanThreshold", 1))
+        for name, other in self.alarms().items():
+            if name != "NoSweepFinished":
+                self.assertEqual(other["TreatMissingData"], "notBreaching", name)
+
+    def test_an_address_is_told_where_one_is_given(self):
+        self.assertEqual(of_type(self.resources, "AWS::SNS::Subscription"), {})
+        resources = deployed(AlarmEmail="operator@example.org").everything()
+        subscription = self.one("AWS::SNS::Subscription", resources)
+        self.assertEqual((subscription["Protocol"], subscription["Endpoint"]), ("email", "operator@example.org"))
+
+    def test_the_topic_is_encrypted_with_a_key_that_cloudwatch_may_use(self):
+        self.assertEqual(self.one("AWS::SNS::Topic")["KmsMasterKeyId"], "<AlarmKey>")
+        statements = self.resources["AlarmKey"]["Properties"]["KeyPolicy"]["Statement"]
+        services = [statement["Principal"].get("Service") for statement in statements]
+        self.assertIn("cloudwatch.amazonaws.com", services)
+
+    def test_the_dashboard_shows_every_alarm_and_metric(self):
+        body = json.loads(self.one("AWS::CloudWatch::Dashboard")["DashboardBody"])
+        first = body["widgets"][0]
+        self.assertEqual(first["properties"]["alarms"], [f"<{name}.Arn>" for name in self.alarms()])
+        drawn = [metric for widget in body["widgets"][1:] for metric in widget["properties"]["metrics"]]
+        shown = {metric[1] for metric in drawn if len(metric) > 2} | {"Failures"}
+        self.assertIn('MetricName="Failures"', json.dumps(drawn, ensure_ascii=False).replace("\\", ""))
+        own = {metric for alarm in self.alarms().values() for metric in self.metrics(alarm)}
+        self.assertLessEqual({name for namespace, name, _ in own if namespace == "EvoSync/Connections"}, shown)
+
+
+if __name__ == "__main__":
+    unittest.main()
