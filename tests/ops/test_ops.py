@@ -1,0 +1,235 @@
+"""The operator's commands, run as an operator runs them, against moto."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import unittest
+from datetime import datetime, timedelta, timezone
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+
+import boto3
+import requests
+from moto.server import ThreadedMotoServer
+
+OPS = Path(__file__).resolve().parents[2] / "infra" / "ops"
+STACK = "product"
+REGION = "eu-central-1"
+TOKEN = "sealed-token-of-this-test"
+FINISHED = {"finished": True, "alive": 1, "resealed": 0, "unrecorded": 0, "superseded": 0, "our_fault": 0}
+
+
+class Account(unittest.TestCase):
+    """An account with what a deployed stack's outputs name."""
+
+    @classmethod
+    def setUpClass(cls):
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        cls.server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        cls.server.start()
+        cls.addClassCleanup(cls.server.stop)
+        cls.endpoint = "http://{}:{}".format(*cls.server.get_host_and_port())
+
+    def setUp(self):
+        requests.post(f"{self.endpoint}/moto-api/reset", timeout=10)
+        requests.post(f"{self.endpoint}/moto-api/config", json={"lambda": {"use_docker": False}}, timeout=10)
+        self.secrets, self.dynamodb, self.logs = map(self.client, ["secretsmanager", "dynamodb", "logs"])
+        self.secrets.create_secret(Name="vk")
+        self.secrets.create_secret(Name="keys", SecretString=json.dumps({"current": "1", "1": "k" * 40}))
+        self.logs.create_log_group(logGroupName="functions")
+        self.logs.create_log_stream(logGroupName="functions", logStreamName="disconnect")
+        self.create_table()
+        self.create_function()
+        outputs = {
+            "VkClientSecretId": "vk",
+            "TokenKeysSecretId": "keys",
+            "ConnectionsTable": "connections",
+            "FunctionsLog": "functions",
+            "HealthCheckFunction": "health-check",
+        }
+        template = {
+            "Resources": {"Nothing": {"Type": "AWS::CloudFormation::WaitConditionHandle"}},
+            "Outputs": {name: {"Value": value} for name, value in outputs.items()},
+        }
+        self.client("cloudformation").create_stack(StackName=STACK, TemplateBody=json.dumps(template))
+
+    def create_table(self):
+        keys = {"user_id": "HASH", "provider": "RANGE"}
+        self.dynamodb.create_table(
+            TableName="connections",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
+            KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys.items()],
+        )
+        recovery = {"PointInTimeRecoveryEnabled": True}
+        self.dynamodb.update_continuous_backups(TableName="connections", PointInTimeRecoverySpecification=recovery)
+
+    def create_function(self):
+        trust = {"Version": "2012-10-17", "Statement": []}
+        role = self.client("iam").create_role(RoleName="sweep", AssumeRolePolicyDocument=json.dumps(trust))
+        self.client("lambda").create_function(
+            FunctionName="health-check",
+            Runtime="provided.al2023",
+            Handler="bootstrap",
+            Role=role["Role"]["Arn"],
+            Code={"ZipFile": b""},
+        )
+
+    def the_sweep_answers(self, summary):
+        results = {"results": [json.dumps(summary)], "region": REGION}
+        requests.post(f"{self.endpoint}/moto-api/static/lambda-simple/response", json=results, timeout=10)
+
+    def client(self, service):
+        return boto3.client(service, endpoint_url=self.endpoint, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
+
+    def run_command(self, name, *arguments, typed=""):
+        environment = {
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
+        return subprocess.run([OPS / name, *arguments], input=typed, env=environment, capture_output=True, text=True)
+
+    def put_connection(self, user, generation="g1"):
+        texts = {"user_id": user, "provider": "vk", "first_name": "Анна", "generation": generation}
+        row = {name: {"S": value} for name, value in texts.items()}
+        self.dynamodb.put_item(TableName="connections", Item={**row, "access_token": {"B": TOKEN.encode()}})
+
+    def users(self):
+        return sorted(row["user_id"]["S"] for row in self.dynamodb.scan(TableName="connections")["Items"])
+
+    def secret(self, name):
+        return self.secrets.get_secret_value(SecretId=name)["SecretString"]
+
+
+class VkSecret(Account):
+    def test_it_is_set_from_what_is_typed_and_not_shown(self):
+        answer = self.run_command("vk-secret", "set", STACK, typed="the-secret\n")
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        self.assertEqual(self.secret("vk"), "the-secret")
+        self.assertNotIn("the-secret", answer.stdout + answer.stderr)
+
+    def test_what_is_no_secret_is_refused_and_the_old_one_stays(self):
+        self.run_command("vk-secret", "set", STACK, typed="the-secret")
+        for typed in ["", "\n", "two words\n"]:
+            self.assertNotEqual(self.run_command("vk-secret", "set", STACK, typed=typed).returncode, 0, typed)
+        self.assertEqual(self.secret("vk"), "the-secret")
+
+
+class TokenKeys(Account):
+    def keys(self):
+        return json.loads(self.secret("keys"))
+
+    def test_a_key_is_added_used_and_the_old_one_removed(self):
+        answer = self.run_command("token-keys", "add", STACK)
+        self.assertEqual(answer.stdout, "1  seals\n2  opens\n", answer.stderr)
+        self.assertEqual((self.keys()["current"], len(self.keys()["2"])), ("1", 64))
+        self.assertEqual(self.run_command("token-keys", "use", STACK, "2").stdout, "1  opens\n2  seals\n")
+        self.the_sweep_answers(FINISHED)
+        self.assertEqual(self.run_command("token-keys", "remove", STACK, "1").stdout, "2  seals\n")
+        self.assertEqual(sorted(self.keys()), ["2", "current"])
+
+    def test_no_key_is_shown(self):
+        answers = [self.run_command("token-keys", command, STACK) for command in ["add", "show"]]
+        shown = "".join(answer.stdout + answer.stderr for answer in answers)
+        for key in self.keys().values():
+            self.assertFalse(len(key) > 1 and key in shown)
+
+    def test_a_key_that_may_be_needed_stays(self):
+        self.run_command("token-keys", "add", STACK)
+        self.run_command("token-keys", "use", STACK, "2")
+        for name, value in [("resealed", 1), ("unrecorded", 1), ("superseded", 1), ("our_fault", 1), ("finished", False)]:
+            self.the_sweep_answers({**FINISHED, name: value})
+            answer = self.run_command("token-keys", "remove", STACK, "1")
+            self.assertNotEqual(answer.returncode, 0, name)
+            self.assertIn("may still be needed", answer.stderr)
+        self.assertIn("1", self.keys())
+
+    def test_the_key_that_seals_and_keys_that_are_not_there_are_named(self):
+        for arguments in [("remove", STACK, "1"), ("remove", STACK, "7"), ("use", STACK, "7"), ("use", STACK, "current")]:
+            answer = self.run_command("token-keys", *arguments)
+            self.assertNotEqual(answer.returncode, 0, arguments)
+            self.assertIn(f"key {arguments[2]}", answer.stderr)
+        self.assertEqual(sorted(self.keys()), ["1", "current"])
+
+
+class Sweep(Account):
+    def test_it_prints_what_was_found(self):
+        self.the_sweep_answers(FINISHED)
+        answer = self.run_command("sweep", STACK)
+        self.assertEqual((answer.returncode, json.loads(answer.stdout)), (0, FINISHED), answer.stderr)
+
+    def test_a_sweep_that_did_not_finish_fails(self):
+        self.the_sweep_answers({**FINISHED, "finished": False})
+        self.assertNotEqual(self.run_command("sweep", STACK).returncode, 0)
+
+
+class Connection(Account):
+    def test_it_shows_everything_but_the_token(self):
+        self.put_connection("demo|anna")
+        answer = self.run_command("connection", STACK, "demo|anna")
+        self.assertEqual(json.loads(answer.stdout)["first_name"], {"S": "Анна"}, answer.stderr)
+        self.assertNotIn("access_token", answer.stdout)
+
+    def test_who_is_not_there_is_named(self):
+        answer = self.run_command("connection", STACK, 'no"body')
+        self.assertEqual((answer.returncode, answer.stdout), (1, ""))
+        self.assertIn("no such connection", answer.stderr)
+
+
+class RestoreConnections(Account):
+    def disconnect(self, user):
+        """What the disconnect function does and says."""
+        self.dynamodb.delete_item(TableName="connections", Key={"user_id": {"S": user}, "provider": {"S": "vk"}})
+        line = {"target": "audit", "event": "disconnected", "user": user, "provider": "vk"}
+        event = {"timestamp": int(datetime.now(timezone.utc).timestamp() * 1000), "message": json.dumps(line)}
+        self.logs.put_log_events(logGroupName="functions", logStreamName="disconnect", logEvents=[event])
+
+    def restore(self):
+        return self.run_command("restore-connections", STACK, f"{self.since:%Y-%m-%dT%H:%M:%SZ}")
+
+    def test_lost_rows_come_back_and_disconnected_ones_do_not(self):
+        for user in ["anna", "boris", "vera"]:
+            self.put_connection(user)
+        self.as_it_was()
+        self.disconnect("boris")
+        self.dynamodb.delete_item(TableName="connections", Key={"user_id": {"S": "vera"}, "provider": {"S": "vk"}})
+        answer = self.restore()
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        self.assertIn("copied 1, already there 1, disconnected since 1", answer.stdout)
+        self.assertEqual(self.users(), ["anna", "vera"])
+
+    def test_rows_that_are_there_are_newer_and_stay(self):
+        self.put_connection("anna", generation="old")
+        self.as_it_was()
+        self.put_connection("anna", generation="new")
+        self.restore()
+        row = self.dynamodb.scan(TableName="connections")["Items"][0]
+        self.assertEqual(row["generation"], {"S": "new"})
+
+    def test_who_disconnects_during_the_restoration_stays_disconnected_unless_connected_anew(self):
+        command = SourceFileLoader("restore_connections", str(OPS / "restore-connections")).load_module()
+        for user, generation in [("anna", "copied"), ("boris", "new")]:
+            self.put_connection(user, generation)
+            row = {"user_id": {"S": user}, "provider": {"S": "vk"}, "generation": {"S": "copied"}}
+            command.take_back(self.dynamodb, "connections", row)
+        self.assertEqual(self.users(), ["boris"])
+
+    def test_what_is_no_time_is_named(self):
+        answer = self.run_command("restore-connections", STACK, "yesterday")
+        self.assertIn("yesterday is no time", answer.stderr)
+
+    def as_it_was(self):
+        """Moto restores the table as it is now, whatever the time: so the restored one is made first."""
+        self.since = datetime.now(timezone.utc) - timedelta(minutes=5)
+        name = f"connections-{self.since:%Y%m%dT%H%M%SZ}"
+        self.dynamodb.restore_table_to_point_in_time(SourceTableName="connections", TargetTableName=name, UseLatestRestorableTime=True)
+
+
+if __name__ == "__main__":
+    unittest.main()
