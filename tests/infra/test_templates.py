@@ -84,6 +84,14 @@ class Functions(Templates):
             limit = SCHEDULE_SECONDS if name == "HealthCheckFunction" else 30
             self.assertLess(function["Timeout"], limit, name)
 
+    def test_cargo_lambda_deploys_them_with_the_same_limits(self):
+        resources = load("template.yaml")["Resources"]
+        for name, function in self.functions().items():
+            manifest = ROOT / resources[name]["Properties"]["CodeUri"] / "Cargo.toml"
+            deploy = tomllib.loads(manifest.read_text())["package"]["metadata"]["lambda"]["deploy"]
+            limits = {"memory": function["MemorySize"], "timeout": function["Timeout"], "tracing": "active"}
+            self.assertEqual(deploy, limits, name)
+
     def test_the_address_is_configuration(self):
         for parameters, address in [({}, "<HttpApi.ApiEndpoint>"), (DOMAIN, "https://shop.example")]:
             functions = of_type(deployed(**parameters).everything(), "AWS::Lambda::Function")
