@@ -1,53 +1,10 @@
 //! Nothing secret leaves: neither in a log line of any level, nor in an answer.
 
-use std::cell::{Cell, RefCell};
-use std::io;
-use std::sync::Once;
-
 use local::vk::Weather;
-use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::dynamic_filter_fn;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::support::TestStack;
+use crate::support::{TestStack, logged, start_log};
 
 const ANNA: u64 = 1_000_001;
-
-thread_local! {
-    /// What this thread has logged. A test and its stack run on one thread.
-    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-    static COLLECTING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Writes into this thread's log.
-struct Log;
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        LOG.with_borrow_mut(|log| log.extend_from_slice(bytes));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Starts collecting, at the finest level there is.
-fn start_log() {
-    static START: Once = Once::new();
-    START.call_once(|| {
-        let collecting = dynamic_filter_fn(|_, _| COLLECTING.get());
-        let lines = tracing_subscriber::fmt::layer().json().with_writer(|| Log).with_filter(collecting);
-        tracing_subscriber::registry().with(lines).init();
-    });
-    COLLECTING.set(true);
-}
-
-fn logged() -> String {
-    LOG.with_borrow(|log| String::from_utf8_lossy(log).into_owned())
-}
 
 /// The lines of this product's own crates; of libraries, those that the telemetry lets through,
 /// which cuts them off at `INFO`.
@@ -145,31 +102,4 @@ async fn the_table_holds_no_readable_token() {
     assert!(!dump.contains(&tokens[0]));
     let sealed = test.connections().row().await["access_token"].as_b().unwrap().clone().into_inner();
     assert!(!sealed.windows(16).any(|window| tokens[0].as_bytes().windows(16).any(|part| part == window)));
-}
-
-#[tokio::test]
-async fn what_happened_to_a_connection_is_audited_with_a_correlation_id() {
-    start_log();
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(ANNA).await;
-    merchant.connect(ANNA).await;
-    test.stack.vk().deactivate(ANNA, Some("banned"));
-    test.stack.sweep().await.unwrap();
-    test.stack.vk().deactivate(ANNA, None);
-    test.stack.sweep().await.unwrap();
-    merchant.disconnect().await;
-    let log = logged();
-    let audit: Vec<serde_json::Value> = log
-        .lines()
-        .filter(|line| line.contains("\"target\":\"audit\""))
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let events: Vec<_> = audit.iter().map(|line| line["fields"]["event"].as_str().unwrap()).collect();
-    assert_eq!(events, ["connected", "reconnected", "broken", "recovered", "disconnected"]);
-    for line in &audit {
-        assert_eq!(line["fields"]["user"], "demo|romashka");
-        assert_eq!(line["fields"]["provider"], "vk");
-        assert!(line["span"]["correlation_id"].as_str().is_some_and(|id| !id.is_empty()), "{line}");
-    }
 }

@@ -22,6 +22,7 @@ mod signing_in;
 mod store;
 mod support;
 mod sweeping;
+mod telemetry;
 mod templates;
 mod tls;
 mod vk_client;

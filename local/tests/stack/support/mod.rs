@@ -2,6 +2,7 @@
 
 mod browser;
 mod events;
+mod log;
 mod table;
 
 use std::collections::HashMap;
@@ -13,6 +14,7 @@ use local::{Options, Stack};
 
 pub(crate) use browser::{Browser, Page};
 pub(crate) use events::{event, response_header};
+pub(crate) use log::{logged, logged_by, start_log};
 pub(crate) use table::{Row, text};
 
 /// A stack in memory, on ports the system chooses, with the clock in the test's hands.

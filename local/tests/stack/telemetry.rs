@@ -1,0 +1,110 @@
+//! What an operator can count on seeing.
+
+use std::collections::BTreeSet;
+
+use local::vk::Weather;
+use serde_json::{Value, json};
+
+use crate::support::{TestStack, logged_by, start_log};
+
+const ANNA: u64 = 1_000_001;
+
+/// The metrics written so far: each event's fields.
+fn metrics() -> Vec<Value> {
+    logged_by("metrics").into_iter().map(|line| line["fields"].clone()).collect()
+}
+
+#[tokio::test]
+async fn what_happened_to_a_connection_is_audited_with_a_correlation_id() {
+    start_log();
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    merchant.connect(ANNA).await;
+    merchant.connect(ANNA).await;
+    test.stack.vk().deactivate(ANNA, Some("banned"));
+    test.stack.sweep().await.unwrap();
+    test.stack.vk().deactivate(ANNA, None);
+    test.stack.sweep().await.unwrap();
+    merchant.disconnect().await;
+    let audit = logged_by("audit");
+    let events: Vec<_> = audit.iter().map(|line| line["fields"]["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["connected", "reconnected", "broken", "recovered", "disconnected"]);
+    for line in &audit {
+        assert_eq!(line["fields"]["user"], "demo|romashka");
+        assert_eq!(line["fields"]["provider"], "vk");
+        assert!(line["span"]["correlation_id"].as_str().is_some_and(|id| !id.is_empty()), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_person_did_and_failed_at_is_counted() {
+    start_log();
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    merchant.connect(ANNA).await;
+    merchant.connect(ANNA).await;
+    merchant.disconnect().await;
+    let consent = merchant.start_connecting().await;
+    let callback = merchant.refuse(&consent).await;
+    merchant.browser.come_from_elsewhere(&callback).await;
+    for _ in 0..30 {
+        merchant.browser.open_without_following(&test.url("/vk/connect")).await;
+    }
+    let counted = metrics();
+    let first = [
+        json!({"Connected": 1}),
+        json!({"Reconnected": 1}),
+        json!({"Disconnected": 1}),
+        json!({"Failures": 1, "ErrorCode": "access_denied"}),
+    ];
+    assert_eq!(counted[..4], first);
+    assert_eq!(counted.last().unwrap(), &json!({"Failures": 1, "ErrorCode": "too_many_attempts"}));
+}
+
+#[tokio::test]
+async fn a_sweep_measures_what_it_found() {
+    start_log();
+    let test = TestStack::start().await;
+    for person in ["demo|romashka", "demo|lavka"] {
+        test.merchant(person).await.connect(ANNA).await;
+    }
+    test.clock.advance(jiff::SignedDuration::from_mins(90));
+    test.stack.vk().set_weather(Weather::Down);
+    test.stack.sweep().await.unwrap();
+    let sweep = metrics().pop().unwrap();
+    assert_eq!((&sweep["SweepFinished"], &sweep["ChecksTransient"]), (&json!(1), &json!(2)));
+    assert!(sweep["OldestCheckAge"].as_f64().unwrap() >= 5_400.0, "{sweep}");
+    test.stack.vk().set_weather(Weather::Fair);
+    test.stack.vk().revoke_tokens(ANNA);
+    test.stack.sweep().await.unwrap();
+    let sweep = metrics().pop().unwrap();
+    assert_eq!(
+        (&sweep["ChecksDead"], &sweep["Broken"], &sweep["OldestCheckAge"]),
+        (&json!(2), &json!(2), &json!(0.0))
+    );
+}
+
+#[tokio::test]
+async fn every_metric_that_the_alarms_and_the_dashboard_show_is_written() {
+    start_log();
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    merchant.connect(ANNA).await;
+    merchant.connect(ANNA).await;
+    merchant.disconnect().await;
+    merchant.browser.open(&test.url("/vk/callback")).await;
+    test.stack.sweep().await.unwrap();
+    let names = metrics().into_iter().flat_map(|metric| metric.as_object().unwrap().clone().into_iter());
+    let written: BTreeSet<_> = names.map(|(name, _)| name).filter(|name| name != "ErrorCode").collect();
+    let shown = include_str!("../../../infra/observability.yaml");
+    for name in &written {
+        assert!(shown.contains(name.as_str()), "nobody looks at {name}");
+    }
+    for (_, rest) in shown
+        .match_indices("Namespace: EvoSync/Connections\n")
+        .map(|(at, text)| shown.split_at(at + text.len()))
+    {
+        let name = rest.split_once("MetricName: ").unwrap().1.lines().next().unwrap();
+        assert!(written.contains(name), "nobody writes {name}");
+    }
+}
