@@ -288,6 +288,24 @@ class Parameters(unittest.TestCase):
         for name, parameter in self.parameters.items():
             self.assertTrue("ConstraintDescription" in parameter or "AllowedPattern" not in parameter, name)
 
+    def violated(self, **parameters):
+        """What a deployment with parameters is refused for."""
+        stack = deployed(**{**DOMAIN, "CreateUserPool": "false", **parameters})
+        rules = load("template.yaml")["Rules"].values()
+        assertions = [claim for rule in rules if stack.holds(rule["RuleCondition"]) for claim in rule["Assertions"]]
+        return [claim["AssertDescription"] for claim in assertions if not stack.holds(claim["Assert"])]
+
+    def test_parameters_fit_each_other(self):
+        self.assertEqual(self.violated(), [])
+        self.assertEqual(self.violated(CertificateArn=""), ["A domain needs CertificateArn"])
+        unsigned = ["Give OidcIssuer, or create a user pool", "Give OidcClientId, or create a user pool"]
+        self.assertEqual(self.violated(OidcIssuer="", OidcClientId=""), unsigned)
+        pool = {"CreateUserPool": "true", "OidcIssuer": "", "OidcClientId": ""}
+        self.assertEqual(self.violated(**pool), ["A user pool needs UserPoolDomainPrefix"])
+        self.assertEqual(self.violated(**pool, UserPoolDomainPrefix="evosync"), [])
+        secret = {"UserPoolDomainPrefix": "evosync", "OidcClientSecretId": "arn:aws:secretsmanager:x"}
+        self.assertEqual(len(self.violated(**pool, **secret)), 1)
+
     def test_the_console_groups_every_parameter(self):
         groups = load("template.yaml")["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
         grouped = [name for group in groups for name in group["Parameters"]]

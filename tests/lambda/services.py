@@ -1,6 +1,7 @@
 """Starting and stopping the processes a test needs."""
 
 import os
+import platform
 import re
 import signal
 import socket
@@ -12,6 +13,9 @@ from pathlib import Path
 import requests
 
 ROOT = Path(__file__).resolve().parents[2]
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+# What the binaries run on, as Lambda spells it.
+ARCHITECTURE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
 VK_CLIENT_SECRET = "vk-client-secret-of-this-test"
 OIDC_CLIENT_SECRET = "oidc-client-secret-of-this-test"
 
@@ -38,26 +42,26 @@ def process(command, log, **options):
                 os.killpg(child.pid, signal.SIGKILL)
 
 
-def wait_for(url, child, log, seconds=60):
+def wait_for(url, child, log, seconds=60, **options):
     """Waits until something answers at an address."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if child.poll() is not None:
             break
         try:
-            return requests.get(url, timeout=5)
+            return requests.get(url, timeout=5, **options)
         except requests.RequestException:
             time.sleep(0.2)
     raise SystemExit(f"{url} does not answer:\n{Path(log).read_text()[-4000:]}")
 
 
 @contextmanager
-def simulators(product, logs):
+def simulators(product, logs, ports=None):
     """VK and an issuer for the product at an address; yields their addresses."""
     log = logs / "simulators.log"
-    vk_port, issuer_port = free_port(), free_port()
+    vk_port, issuer_port = ports or (free_port(), free_port())
     command = [
-        ROOT / "target/debug/simulators", "--product", product,
+        TARGET / "debug/simulators", "--product", product,
         "--vk-port", str(vk_port), "--vk-client-secret", VK_CLIENT_SECRET,
         "--issuer-port", str(issuer_port), "--oidc-client-secret", OIDC_CLIENT_SECRET,
     ]

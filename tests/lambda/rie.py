@@ -1,0 +1,127 @@
+"""Each function's binary under AWS's own Runtime Interface Emulator, which the SAM CLI brings along:
+booted with the environment that the template gives it, and given one event.
+"""
+
+import json
+import shutil
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+import samcli
+
+from services import ARCHITECTURE, ROOT, TARGET, free_port, process, simulators, wait_for
+from watch import CREDENTIALS, create_secrets, create_tables, environment
+
+sys.path.append(str(ROOT / "tests/infra"))
+from cloudformation import load, of_type  # noqa: E402
+
+PRODUCT = "https://shop.example"
+# What each function says to a browser that has no session, and where it sends it.
+ANSWERS = {
+    "page": ("GET /vk", 303, "/login"),
+    "dashboard": ("GET /connections", 303, "/login"),
+    "connect": ("GET /vk/connect", 303, "/login"),
+    "callback": ("GET /vk/callback", 303, "/vk?error=invalid_state"),
+    "disconnect": ("POST /vk/disconnect", 403, None),
+    "login": ("GET /login", 303, "{issuer}/authorize"),
+    "assets": ("$default", 404, None),
+}
+
+
+def functions():
+    """The names of the variables that the template gives each function, by its folder."""
+    declared = of_type(load("template.yaml")["Resources"], "AWS::Serverless::Function").values()
+    return {Path(function["CodeUri"]).name: names(function) for function in declared}
+
+
+def names(function):
+    return function.get("Environment", {"Variables": {}})["Variables"].keys()
+
+
+def request(route):
+    """API Gateway's event for a route."""
+    event = json.loads((ROOT / "local/tests/stack/events/get.json").read_text())
+    method, _, path = route.partition(" ") if " " in route else ("GET", "", "/no/such/page")
+    event["routeKey"] = event["requestContext"]["routeKey"] = route
+    event["rawPath"] = event["requestContext"]["http"]["path"] = path
+    event["requestContext"]["http"]["method"] = method
+    return event
+
+
+def schedule():
+    """What EventBridge Scheduler sends."""
+    return {
+        "version": "0",
+        "id": "29d2f7d5-5c3a-4b0e-9d21-6f4c1a1e0001",
+        "detail-type": "Scheduled Event",
+        "source": "aws.scheduler",
+        "account": "111122223333",
+        "time": "2026-11-22T04:15:00Z",
+        "region": CREDENTIALS["AWS_REGION"],
+        "resources": ["arn:aws:scheduler:eu-central-1:111122223333:schedule/default/evosync-Sweep"],
+        "detail": "{}",
+    }
+
+
+@contextmanager
+def booted(emulator, name, variables, logs):
+    """The binary under the emulator; yields the address of its invocations."""
+    port, log = free_port(), logs / f"{name}.log"
+    command = [emulator, "--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
+    command += ["--runtime-api-address", f"127.0.0.1:{free_port()}", TARGET / "debug" / name]
+    with process(command, log, env=variables) as child:
+        address = f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
+        wait_for(address, child, log)
+        yield address, log
+
+
+def check_web(name, answer, issuer):
+    _, status, place = ANSWERS[name]
+    assert answer["statusCode"] == status, answer
+    headers = {header.lower(): value for header, value in answer["headers"].items()}
+    assert headers["content-security-policy"].startswith("default-src 'none'"), headers
+    location = headers.get("location", "")
+    assert location.startswith((place or "").format(issuer=issuer)), location
+
+
+def check_sweep(answer):
+    assert (answer["finished"], answer["alive"], answer["dead"]) == (True, 0, 0), answer
+
+
+def main():
+    logs = Path(tempfile.mkdtemp(prefix="lambda-rie-"))
+    emulator = logs / "aws-lambda-rie"
+    shutil.copy(Path(samcli.__file__).parent / f"local/rapid/aws-lambda-rie-{ARCHITECTURE}", emulator)
+    emulator.chmod(0o755)
+    moto_port = free_port()
+    endpoint = f"http://127.0.0.1:{moto_port}"
+    moto = [Path(sys.executable).with_name("moto_server"), "-p", str(moto_port)]
+    declared = functions()
+    assert declared.keys() == {*ANSWERS, "health-check"}
+    with process(moto, logs / "moto.log") as child:
+        wait_for(endpoint, child, logs / "moto.log")
+        create_tables(endpoint)
+        create_secrets(endpoint)
+        with simulators(PRODUCT, logs) as (vk, issuer):
+            known = environment(PRODUCT, endpoint, vk, issuer)
+            for name, given in declared.items():
+                own = {*CREDENTIALS, "AWS_ENDPOINT_URL", "PATH", *given}
+                variables = {variable: value for variable, value in known.items() if variable in own}
+                with booted(emulator, name, variables, logs) as (address, log):
+                    is_web = name in ANSWERS
+                    event = request(ANSWERS[name][0]) if is_web else schedule()
+                    try:
+                        answer = requests.post(address, json=event, timeout=60).json()
+                        check_web(name, answer, issuer) if is_web else check_sweep(answer)
+                    except Exception:
+                        print(log.read_text()[-4000:])
+                        raise
+                print(f"ok - {name} answers {event.get('routeKey', 'the schedule')}", flush=True)
+    print(f"{len(declared)} passed, 0 failed")
+
+
+if __name__ == "__main__":
+    main()
