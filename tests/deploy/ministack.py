@@ -20,7 +20,7 @@ sys.path[1:1] = [str(TESTS / "lambda"), str(TESTS / "infra")]
 from cloudformation import deployed, load, of_type  # noqa: E402
 from created import Created  # noqa: E402
 from emulator import emulator, resolve_as_browsers_do  # noqa: E402
-from journey import ACCOUNT, Journey  # noqa: E402
+from journey import ACCOUNT, PERSON, Journey  # noqa: E402
 from services import (  # noqa: E402
     ARCHITECTURE,
     OIDC_CLIENT_SECRET,
@@ -37,8 +37,18 @@ NEXT_SWEEP = 100
 
 
 class DeployedJourney(Journey):
-    """The journey where the operator's command sweeps, and then the schedule does; what that one found
-    is seen as merchants see it."""
+    """The journey with an operator at work beside it: one sweep is the operator's, the next the
+    schedule's, and a token key is rotated while an account is connected."""
+
+    def __init__(self, address, vk, issuer, operate):
+        super().__init__(address, vk, issuer, lambda: json.loads(operate("sweep")))
+        self.operate = operate
+
+    def steps(self):
+        steps = super().steps()
+        after = steps.index(self.reconnecting_repairs_it) + 1
+        steps[after:after] = [self.the_operator_sees_it_without_its_token, self.the_operator_rotates_the_token_key]
+        return steps
 
     def a_revoked_token_is_found_by_the_sweep(self):
         self.browser.post(f"{self.vk}/control/revoke", data={"account": ACCOUNT}, timeout=30)
@@ -46,6 +56,19 @@ class DeployedJourney(Journey):
         while "Нужно переподключить" not in self.get("/connections").text:
             assert time.monotonic() < deadline, "no sweep of the schedule has found it"
             time.sleep(1)
+
+    def the_operator_sees_it_without_its_token(self):
+        row = json.loads(self.operate("connection", PERSON))
+        assert row["vk_user_id"] == {"S": ACCOUNT}, row
+        assert "access_token" not in row, row
+
+    def the_operator_rotates_the_token_key(self):
+        self.operate("token-keys", "add")
+        self.operate("token-keys", "use", "2")
+        summary = json.loads(self.operate("sweep"))
+        assert (summary["alive"], summary["resealed"]) == (1, 1), summary
+        assert self.operate("token-keys", "remove", "1").split() == ["2", "seals"]
+        assert "Работает" in self.get("/connections").text
 
 
 class Deployment:
@@ -102,6 +125,11 @@ class Deployment:
     def set_the_secret(self):
         self.run(["infra/ops/vk-secret", "set", STACK], given=VK_CLIENT_SECRET)
 
+    def operate(self, command, *arguments):
+        """What one of the operator's commands prints. The stack comes after a verb, if there is one."""
+        verb, rest = (arguments[:1], arguments[1:]) if command == "token-keys" else ((), arguments)
+        return self.run([f"infra/ops/{command}", *verb, STACK, *rest])
+
     def run(self, command, given=None, **environment):
         ran = subprocess.run(
             command, cwd=self.folder, env={**self.aws.environment, **environment}, input=given,
@@ -116,9 +144,6 @@ class Deployment:
         [stack] = self.aws.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
         return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}["Address"]
 
-    def sweep(self):
-        return json.loads(self.run(["infra/ops/sweep", STACK]))
-
 
 def step(name, action):
     started = time.monotonic()
@@ -129,21 +154,22 @@ def step(name, action):
 
 def main():
     resolve_as_browsers_do()
-    folder = Path(tempfile.mkdtemp(prefix="deploy-"))
     ports = free_port(), free_port()
-    with emulator(folder) as aws:
+    with tempfile.TemporaryDirectory(prefix="deploy-") as name, emulator(Path(name)) as aws:
+        folder = Path(name)
         deployment = Deployment(aws, folder, ports)
         try:
             step("the functions are packed", deployment.prepare)
             step("infra/deploy deploys the product", deployment.deploy)
+            created = Created(aws, STACK, deployed(**deployment.parameters), deployment.left_out)
+            passed = 2 + created.check()
             step("infra/ops/vk-secret sets the secret", deployment.set_the_secret)
+            passed += 1
             address = deployment.address()
             with simulators(address, folder, ports) as (vk, issuer):
-                journey = DeployedJourney(address, vk, issuer, deployment.sweep)
+                journey = DeployedJourney(address, vk, issuer, deployment.operate)
                 journey.browser.verify = str(aws.certificate)
-                passed = 3 + journey.walk()
-            meant = deployed(**deployment.parameters)
-            passed += Created(aws, STACK, meant, deployment.left_out).check()
+                passed += journey.walk()
         except BaseException:
             print(aws.log.read_text()[-6000:])
             raise

@@ -25,9 +25,8 @@ class Journey:
         self.browser = requests.Session()
         self.browser.trust_env = False
 
-    def walk(self):
-        """Every step of the journey; the number of steps taken."""
-        steps = [
+    def steps(self):
+        return [
             self.whoever_is_not_signed_in_is_sent_to_sign_in,
             self.signing_in_leads_back,
             self.connecting_ends_connected,
@@ -39,6 +38,10 @@ class Journey:
             self.the_style_sheet_is_served,
             self.signing_out_ends_the_session,
         ]
+
+    def walk(self):
+        """Takes every step of the journey; the number of steps taken."""
+        steps = self.steps()
         for step in steps:
             step()
             print(f"ok - {step.__name__.replace('_', ' ')}", flush=True)
