@@ -130,6 +130,21 @@ class Deployment:
         verb, rest = (arguments[:1], arguments[1:]) if command == "token-keys" else ((), arguments)
         return self.run([f"infra/ops/{command}", *verb, STACK, *rest])
 
+    def sweep_by_message(self, created):
+        """A message that a sweep has dealt with is in neither queue."""
+        sqs = self.aws.client("sqs")
+        sqs.send_message(QueueUrl=created.physical["SweepQueue"], MessageBody="{}")
+        deadline = time.monotonic() + 60
+        while self.messages(created, "SweepQueue"):
+            assert time.monotonic() < deadline, "nobody has taken the message"
+            time.sleep(1)
+        assert not self.messages(created, "SweepDeadLetters") and not self.messages(created, "FailedSweeps")
+
+    def messages(self, created, queue):
+        counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        asked = {"QueueUrl": created.physical[queue], "AttributeNames": counts}
+        return sum(int(count) for count in self.aws.client("sqs").get_queue_attributes(**asked)["Attributes"].values())
+
     def run(self, command, given=None, **environment):
         ran = subprocess.run(
             command, cwd=self.folder, env={**self.aws.environment, **environment}, input=given,
@@ -164,7 +179,8 @@ def main():
             created = Created(aws, STACK, deployed(**deployment.parameters), deployment.left_out)
             passed = 2 + created.check()
             step("infra/ops/vk-secret sets the secret", deployment.set_the_secret)
-            passed += 1
+            step("a message in the queue is a sweep", lambda: deployment.sweep_by_message(created))
+            passed += 2
             address = deployment.address()
             with simulators(address, folder, ports) as (vk, issuer):
                 journey = DeployedJourney(address, vk, issuer, deployment.operate)
