@@ -2,7 +2,6 @@
 
 import os
 import platform
-import re
 import signal
 import socket
 import subprocess
@@ -68,8 +67,3 @@ def simulators(product, logs, ports=None):
     with process(command, log) as child:
         wait_for(f"http://127.0.0.1:{vk_port}/control", child, log)
         yield f"http://127.0.0.1:{vk_port}", f"http://127.0.0.1:{issuer_port}"
-
-
-def route_table():
-    """The routes of template.yaml, as `METHOD path` and `$default`."""
-    return re.findall(r"^ +RouteKey: (.+)$", (ROOT / "template.yaml").read_text(), re.M)
