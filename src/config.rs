@@ -13,12 +13,12 @@ use tracing_subscriber::filter::LevelFilter;
 use url::{Host, Url};
 
 use crate::domain::SessionLimits;
-use crate::http::{HttpClient, Limits};
+use crate::http::{ClientError, HttpClient, Limits};
 
 /// The variables, from the process or from a test.
 pub struct Env(Box<dyn Fn(&str) -> Option<String> + Send + Sync>);
 
-/// A variable that stops the boot.
+/// What stops the boot.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// It is not set, or empty.
@@ -32,6 +32,9 @@ pub enum ConfigError {
         /// What it must be.
         expected: &'static str,
     },
+    /// Nothing is wrong with the variables, but the system's roots of trust cannot be read.
+    #[error("TLS is not to be had here: are the system's root certificates installed?")]
+    Tls,
 }
 
 impl Env {
@@ -132,9 +135,11 @@ impl Env {
     }
 
     /// A client for VK's hosts, trusting `VK_EXTRA_CA` beside the system's roots.
-    pub fn vk_http(&self) -> Result<HttpClient, ConfigError> {
-        HttpClient::new(Limits::default(), self.vk_extra_ca()?.as_deref())
-            .map_err(|_| ConfigError::Malformed { name: "VK_EXTRA_CA", expected: EXTRA_CA })
+    pub fn vk_http(&self, limits: Limits) -> Result<HttpClient, ConfigError> {
+        HttpClient::new(limits, self.vk_extra_ca()?.as_deref()).map_err(|error| match error {
+            ClientError::Certificate => ConfigError::Malformed { name: "VK_EXTRA_CA", expected: EXTRA_CA },
+            ClientError::Tls => ConfigError::Tls,
+        })
     }
 
     /// `VK_EXTRA_CA`: a PEM text, or the path of a file that holds one.
@@ -329,8 +334,7 @@ pub struct Oidc {
 impl Oidc {
     /// A client for the issuer.
     pub fn http(&self) -> Result<HttpClient, ConfigError> {
-        HttpClient::new(Limits::default(), None)
-            .map_err(|_| ConfigError::Malformed { name: "OIDC_ISSUER", expected: ISSUER })
+        HttpClient::new(Limits::default(), None).map_err(|_| ConfigError::Tls)
     }
 }
 

@@ -9,7 +9,7 @@ use reqwest::{RequestBuilder, StatusCode, redirect, tls};
 use zeroize::Zeroizing;
 
 /// The largest answer read, in bytes. VK's and OpenID providers' are a few kilobytes.
-pub const MAX_ANSWER: usize = 64 * 1024;
+const MAX_ANSWER: usize = 64 * 1024;
 
 /// What most answers fit into, so that reading one leaves no copies behind in memory.
 const USUAL_ANSWER: usize = 4 * 1024;
@@ -21,12 +21,15 @@ pub struct Limits {
     pub connect: Duration,
     /// To answer completely, connection included.
     pub total: Duration,
+    /// Whether connections are kept for further requests. One that lies idle while Lambda freezes a
+    /// function may be dead afterwards, so only who asks again at once, and retries, should.
+    pub reuse: bool,
 }
 
 impl Default for Limits {
-    /// Two and five seconds: two calls in a row leave a function time to answer.
+    /// Two and five seconds, and a new connection for each request.
     fn default() -> Self {
-        Self { connect: Duration::from_secs(2), total: Duration::from_secs(5) }
+        Self { connect: Duration::from_secs(2), total: Duration::from_secs(5), reuse: false }
     }
 }
 
@@ -42,7 +45,7 @@ pub struct HttpAnswer {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// At most [`MAX_ANSWER`] bytes. Wiped when dropped: it may hold a token.
+    /// At most 64 KiB. Wiped when dropped: it may hold a token.
     pub body: Zeroizing<Vec<u8>>,
 }
 
@@ -56,7 +59,7 @@ pub enum HttpError {
     /// The peer's certificate or protocol is not acceptable.
     #[error("TLS failed")]
     Tls,
-    /// The answer is larger than [`MAX_ANSWER`].
+    /// The answer is larger than 64 KiB.
     #[error("answer too large")]
     TooLarge,
     /// The name did not resolve, the connection was refused or reset, or it was no HTTP.
@@ -68,23 +71,30 @@ impl HttpClient {
     /// A client that trusts the system's roots and, where given, the certificates of a PEM text.
     ///
     /// # Errors
-    /// When the PEM text holds no certificate.
-    pub fn new(limits: Limits, extra_ca: Option<&str>) -> Result<Self, BadCertificate> {
+    /// When the PEM text holds no certificate, or TLS is not to be had at all.
+    pub fn new(limits: Limits, extra_ca: Option<&str>) -> Result<Self, ClientError> {
         let mut builder = reqwest::Client::builder()
             .connect_timeout(limits.connect)
             .timeout(limits.total)
+            .pool_max_idle_per_host(if limits.reuse { usize::MAX } else { 0 })
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
             .tls_version_min(tls::Version::TLS_1_2);
         if let Some(pem) = extra_ca {
-            let roots = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(|_| BadCertificate)?;
+            let roots = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
+                .map_err(|_| ClientError::Certificate)?;
             if roots.is_empty() {
-                return Err(BadCertificate);
+                return Err(ClientError::Certificate);
             }
             builder = builder.tls_certs_merge(roots);
         }
-        Ok(Self { client: builder.build().map_err(|_| BadCertificate)? })
+        Ok(Self {
+            client: builder.build().map_err(|_| {
+                // The certificates are parsed here.
+                if extra_ca.is_some() { ClientError::Certificate } else { ClientError::Tls }
+            })?,
+        })
     }
 
     /// The client to build a request with.
@@ -108,10 +118,16 @@ impl HttpClient {
     }
 }
 
-/// The PEM text is no list of certificates.
+/// Why there is no client.
 #[derive(Debug, thiserror::Error)]
-#[error("no certificate in the PEM text")]
-pub struct BadCertificate;
+pub enum ClientError {
+    /// The PEM text is no list of certificates.
+    #[error("no certificate in the PEM text")]
+    Certificate,
+    /// The system's roots cannot be read, or TLS is broken otherwise.
+    #[error("TLS is not to be had here")]
+    Tls,
+}
 
 fn kind_of(error: &reqwest::Error) -> HttpError {
     if error.is_timeout() {

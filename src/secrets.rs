@@ -13,7 +13,7 @@ use crate::domain::secret::ClientSecret;
 use crate::platform::{Clock, Platform};
 
 /// The longest time a value is used without asking again.
-pub const CACHE_FOR: SignedDuration = SignedDuration::from_mins(5);
+const CACHE_FOR: SignedDuration = SignedDuration::from_mins(5);
 
 /// One secret.
 pub struct Secret {

@@ -50,6 +50,7 @@ pub struct Stack {
     functions: HashMap<String, Function>,
     sweeper: Sweeper,
     template: Template,
+    platform: Platform,
     tasks: Vec<JoinHandle<()>>,
     _lock: Option<File>,
 }
@@ -132,6 +133,7 @@ impl Stack {
             functions,
             sweeper,
             template,
+            platform,
             tasks,
             _lock: lock,
         })
@@ -166,6 +168,12 @@ impl Stack {
     /// What invokes the sweep.
     pub fn sweeper(&self) -> &Sweeper {
         &self.sweeper
+    }
+
+    /// Boots every function anew, as Lambda does for a further environment.
+    pub async fn boot_again(&self) -> Result<HashMap<String, Function>, StartError> {
+        let specs = self.template.functions()?;
+        Ok(Box::pin(Function::boot_all(&specs, &self.platform)).await?)
     }
 
     /// Sweeps once and returns the summary.

@@ -6,7 +6,7 @@ use super::{OfflineReason, Provider, UserId};
 
 /// After this long without a conclusive answer a connection is no longer called working: three
 /// sweeps at the usual quarter of an hour.
-pub const STALE_AFTER: SignedDuration = SignedDuration::from_mins(45);
+const STALE_AFTER: SignedDuration = SignedDuration::from_mins(45);
 
 /// A stored connection, without its token.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,7 +23,8 @@ pub struct Connection {
     pub offline_reason: Option<OfflineReason>,
     /// When the account was last (re)connected.
     pub connected_at: Option<Timestamp>,
-    /// When the provider last answered conclusively.
+    /// When there last was a conclusive verdict: an answer of the provider's, or a token that has
+    /// expired or cannot be read.
     pub last_checked_at: Option<Timestamp>,
     /// When the token lapses by itself; `None` for one that does not.
     pub expires_at: Option<Timestamp>,

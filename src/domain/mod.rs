@@ -14,7 +14,7 @@ mod session;
 mod user;
 
 pub use attempt::{ATTEMPT_LIFETIME, AttemptId, MAX_PENDING_ATTEMPTS, State};
-pub use connection::{Account, Connection, Generation, Health, STALE_AFTER};
+pub use connection::{Account, Connection, Generation, Health};
 pub use error_code::ErrorCode;
 pub use liveness::{Liveness, OfflineReason, Unknown};
 pub use place::Place;

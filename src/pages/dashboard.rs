@@ -16,7 +16,7 @@ pub struct Dashboard {
 
 /// One provider's line.
 #[derive(Serialize)]
-pub struct Entry {
+struct Entry {
     provider: &'static str,
     title: &'static str,
     state: &'static str,

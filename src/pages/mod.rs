@@ -13,7 +13,7 @@ mod texts;
 mod time;
 
 pub use chrome::Person;
-pub use dashboard::{Dashboard, Entry};
+pub use dashboard::Dashboard;
 pub use problem::{Problem, problem};
 pub use provider::ProviderPage;
 pub use signed_out::SignedOut;

@@ -4,12 +4,12 @@ use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::StoreError;
 use super::rate;
-use super::rows::{self, Item, SESSION_IS_LIVE, n, s, seconds, session_is_live_values};
-use super::transaction::{NEVER, Outcome, Transactions, never_there};
+use super::rows::{self, Item, KEEP_AFTER, SESSION_IS_LIVE, n, s, seconds, session_is_live_values};
+use super::transaction::{Failed, NEVER, Outcome, Transactions, never_there};
 use crate::config::{ConfigError, Env};
 use crate::domain::{
     ATTEMPT_LIFETIME, AttemptId, MAX_PENDING_ATTEMPTS, Provider, SessionCredential, SessionLimits,
@@ -18,9 +18,6 @@ use crate::platform::{Clock, Platform};
 
 /// Attempts a person may start in a calendar minute, over all sessions.
 const PER_MINUTE: i64 = 30;
-
-/// A finished attempt's row is kept this long past its lifetime, to answer a repeated callback calmly.
-const KEEP_AFTER: SignedDuration = SignedDuration::from_hours(1);
 
 /// Writes attempts.
 pub struct Attempts {
@@ -40,6 +37,9 @@ pub enum Begin {
     /// More than a person makes in a minute.
     TooMany,
 }
+
+/// How often room is made for one attempt.
+const TRIES_IN_FULL_SESSION: u32 = 3;
 
 /// Positions in the transaction.
 const SESSION: usize = 0;
@@ -80,25 +80,36 @@ impl Attempts {
             .update_expression("SET attempts.#attempt = :now, last_seen_at = :now")
             .condition_expression(format!("{SESSION_IS_LIVE} AND size(attempts) < :most"))
             .expression_attribute_names("#attempt", attempt.as_str())
-            .expression_attribute_values(":most", n(i64::from(MAX_PENDING_ATTEMPTS)))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let refused = match self.write(&new, add, &[]).await? {
-            Outcome::Done => return Ok(Begin::Started),
-            Outcome::Refused(refused) => refused,
-        };
+            .expression_attribute_values(":most", n(i64::from(MAX_PENDING_ATTEMPTS)));
+        let mut outcome = self.write(&new, add, &[]).await?;
+        // Once for the session that is full, and again for another tab that was quicker to make room.
+        for _ in 0..TRIES_IN_FULL_SESSION {
+            let full = match outcome {
+                Outcome::Done => return Ok(Begin::Started),
+                Outcome::Refused(refused) => match self.full_session(&new, refused) {
+                    Ok(row) => row,
+                    Err(begin) => return Ok(begin),
+                },
+            };
+            outcome = self.write_in_full_session(&new, &full).await?;
+        }
+        Ok(if matches!(outcome, Outcome::Done) { Begin::Started } else { Begin::TooMany })
+    }
+
+    /// The row of a session that is live and has too many attempts, or why it is not that.
+    fn full_session(&self, new: &NewAttempt<'_>, refused: Vec<Failed>) -> Result<Item, Begin> {
         let too_many = refused.iter().any(|failed| failed.position == RATE);
-        let Some(session) = refused.into_iter().find(|failed| failed.position == SESSION) else {
-            return Ok(Begin::TooMany);
-        };
-        match session.row.filter(|row| self.is_live(row, &new)) {
-            None => Ok(Begin::NotSignedIn),
-            Some(_) if too_many => Ok(Begin::TooMany),
-            Some(row) => self.begin_in_full_session(&new, &row).await,
+        let session = refused.into_iter().find(|failed| failed.position == SESSION);
+        let Some(session) = session else { return Err(Begin::TooMany) };
+        match session.row.filter(|row| self.is_live(row, new)) {
+            None => Err(Begin::NotSignedIn),
+            Some(_) if too_many => Err(Begin::TooMany),
+            Some(row) => Ok(row),
         }
     }
 
     /// Makes room by forgetting what has expired and, if that is not enough, dropping the oldest.
-    async fn begin_in_full_session(&self, new: &NewAttempt<'_>, row: &Item) -> Result<Begin, StoreError> {
+    async fn write_in_full_session(&self, new: &NewAttempt<'_>, row: &Item) -> Result<Outcome, StoreError> {
         let Some(seen) = row.get("attempts").and_then(|value| value.as_m().ok()) else {
             return Err(StoreError::new("begin attempt", "a session row without attempts"));
         };
@@ -118,11 +129,7 @@ impl Attempts {
             .condition_expression(format!("{SESSION_IS_LIVE} AND attempts = :seen"))
             .expression_attribute_values(":kept", AttributeValue::M(kept))
             .expression_attribute_values(":seen", AttributeValue::M(seen.clone()));
-        Ok(match self.write(new, replace, &dropped).await? {
-            Outcome::Done => Begin::Started,
-            // Another tab was quicker in the same session; this one counts as over the limit.
-            Outcome::Refused(_) => Begin::TooMany,
-        })
+        self.write(new, replace, &dropped).await
     }
 
     /// One transaction: the session, the new attempt, the person's minute, and what is dropped.
@@ -151,6 +158,7 @@ impl Attempts {
             .set_key(Some(rows::session_key(&new.credential.session_id())))
             .set_expression_attribute_values(Some(live))
             .expression_attribute_values(":now", seconds(new.now))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 
     fn row(&self, new: &NewAttempt<'_>) -> PutBuilder {

@@ -2,11 +2,13 @@
 //! connection.
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
 use super::StoreError;
+use super::retry::Retry;
 use super::rows::{self, CONNECTION_PROJECTION, Item, b, rfc3339, s};
 use crate::config::{ConfigError, Env};
 use crate::domain::{Connection, Generation, Liveness};
@@ -15,6 +17,7 @@ use crate::platform::{Clock, Platform};
 /// Reads connections for checking and records what the checks found.
 pub struct Checks {
     client: Client,
+    retry: Retry,
     clock: Clock,
     table: String,
 }
@@ -32,7 +35,9 @@ pub struct StoredConnection {
 }
 
 /// What a check found.
-pub struct Verdict {
+pub struct Verdict<'a> {
+    /// The sweep that made the check, by an id of its own.
+    pub sweep: &'a str,
     /// What the provider's answer says about the token.
     pub liveness: Liveness,
     /// The token sealed anew, where its seal is of an old key.
@@ -68,6 +73,7 @@ impl Checks {
     pub fn new(platform: &Platform, env: &Env) -> Result<Self, ConfigError> {
         Ok(Self {
             client: Client::new(&platform.aws),
+            retry: Retry::new(platform),
             clock: platform.clock.clone(),
             table: env.connections_table()?,
         })
@@ -80,11 +86,14 @@ impl Checks {
             .client
             .update_item()
             .table_name(&self.table)
-            .key("user_id", s("warm-up"))
-            .key("provider", s("warm-up"))
+            .key("user_id", s(rows::NOBODY))
+            .key("provider", s(rows::NOBODY))
             .update_expression("REMOVE offline_reason")
             .condition_expression("attribute_exists(user_id)");
-        settle(update).await.map(drop)
+        match update.send().await {
+            Err(error) if !is_refusal(&error) => Err(StoreError::of_sdk("warm up", &error)),
+            _ => Ok(()),
+        }
     }
 
     /// The table, which tokens are sealed for.
@@ -114,14 +123,20 @@ impl Checks {
     /// Records a verdict, provided that the row still holds the generation it was reached on and no
     /// other sweep has been quicker. The condition fails for a missing row too, so that a check
     /// brings none back.
-    pub async fn record(&self, stored: &StoredConnection, verdict: Verdict) -> Result<Finding, StoreError> {
+    pub async fn record(
+        &self,
+        stored: &StoredConnection,
+        verdict: Verdict<'_>,
+    ) -> Result<Finding, StoreError> {
+        let sweep = verdict.sweep;
         let update = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(rows::connection_key(&stored.connection.user, stored.connection.provider)))
             .expression_attribute_values(":generation", s(stored.generation.as_str()))
-            .expression_attribute_values(":now", rfc3339(self.clock.now()));
+            .expression_attribute_values(":now", rfc3339(self.clock.now()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let update = match &stored.last_attempt_at {
             Some(seen) => update
                 .condition_expression("generation = :generation AND last_attempt_at = :seen")
@@ -129,17 +144,32 @@ impl Checks {
             None => update
                 .condition_expression("generation = :generation AND attribute_not_exists(last_attempt_at)"),
         };
-        settle(effect(update, &stored.connection, verdict)).await
+        let update = effect(update, &stored.connection, verdict);
+        match self.retry.write(|| update.clone().send()).await {
+            Ok(_) => Ok(Finding::Recorded),
+            Err(error) => match error.as_service_error() {
+                // A write whose first answer was lost finds its own row when it is repeated.
+                Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
+                    let by = refusal.item().and_then(|row| rows::text(row, "last_attempt_by"));
+                    Ok(if by == Some(sweep) { Finding::Recorded } else { Finding::Superseded })
+                }
+                _ => Err(StoreError::of_sdk("record check", &error)),
+            },
+        }
     }
 }
 
 /// What a verdict changes: everything for a final one, the last attempt alone for any other; and the
 /// seal, where it is of an old key.
-fn effect(update: UpdateItemFluentBuilder, before: &Connection, verdict: Verdict) -> UpdateItemFluentBuilder {
+fn effect(
+    update: UpdateItemFluentBuilder,
+    before: &Connection,
+    verdict: Verdict<'_>,
+) -> UpdateItemFluentBuilder {
     let liveness = verdict.liveness;
-    let mut set = vec!["last_attempt_at = :now", "last_attempt_result = :result"];
+    let mut set = vec!["last_attempt_at = :now", "last_attempt_by = :sweep", "last_attempt_result = :result"];
     let mut remove = "";
-    let mut values = vec![];
+    let mut values = vec![(":sweep", s(verdict.sweep))];
     if !matches!(liveness, Liveness::Unknown(_)) {
         set.extend(["is_online = :online", "last_checked_at = :now"]);
         values.push((":online", AttributeValue::Bool(liveness == Liveness::Alive)));
@@ -167,18 +197,8 @@ fn effect(update: UpdateItemFluentBuilder, before: &Connection, verdict: Verdict
     values.into_iter().fold(update, |update, (name, value)| update.expression_attribute_values(name, value))
 }
 
-async fn settle(update: UpdateItemFluentBuilder) -> Result<Finding, StoreError> {
-    match update.send().await {
-        Ok(_) => Ok(Finding::Recorded),
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-        {
-            Ok(Finding::Superseded)
-        }
-        Err(error) => Err(StoreError::of_sdk("record check", &error)),
-    }
+fn is_refusal<R>(error: &SdkError<UpdateItemError, R>) -> bool {
+    error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }
 
 fn stored_connection(item: &Item) -> Option<StoredConnection> {

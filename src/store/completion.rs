@@ -1,16 +1,13 @@
 //! Finishing an attempt: its state spent, then the connection saved.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::put_item::{PutItemError, PutItemOutput};
 use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use jiff::{SignedDuration, Timestamp};
 
 use super::StoreError;
+use super::retry::Retry;
 use super::rows::{self, Item, SESSION_IS_LIVE, b, rfc3339, s, seconds, session_is_live_values};
 use super::transaction::{NEVER, Outcome, Transactions, never_there};
 use crate::config::{ConfigError, Env};
@@ -24,6 +21,7 @@ use crate::platform::{Clock, Platform};
 pub struct Completion {
     client: Client,
     transactions: Transactions,
+    retry: Retry,
     clock: Clock,
     connections_table: String,
     sessions_table: String,
@@ -84,17 +82,15 @@ pub enum Saved {
     Reconnected,
 }
 
+/// Position in the transaction.
 const SESSION: usize = 0;
-
-/// How often saving is tried when it meets a transaction on the row, and the pause in between.
-const TRIES: u32 = 4;
-const PAUSE: Duration = Duration::from_millis(100);
 
 impl Completion {
     /// Completion in the configured tables.
     pub fn new(platform: &Platform, env: &Env) -> Result<Self, ConfigError> {
         Ok(Self {
             transactions: Transactions::new(platform),
+            retry: Retry::new(platform),
             client: Client::new(&platform.aws),
             clock: platform.clock.clone(),
             connections_table: env.connections_table()?,
@@ -174,7 +170,9 @@ impl Completion {
             .update_expression("SET failure = :failure")
             .condition_expression("attribute_exists(id)")
             .expression_attribute_values(":failure", s(code.code()));
-        update.send().await.map(drop).map_err(|error| StoreError::of_sdk("note failure", &error))
+        // The repeated callback is a transaction on the same row.
+        let noted = self.retry.write(|| update.clone().send()).await;
+        noted.map(drop).map_err(|error| StoreError::of_sdk("note failure", &error))
     }
 
     /// Whether the person has a connection to the provider, working or not.
@@ -214,27 +212,16 @@ impl Completion {
         if let Some(expiry) = connection.expires_at {
             item.insert("token_expires_at".to_owned(), rfc3339(expiry));
         }
-        let answer = self.put(item).await?;
-        let replaced = answer.attributes.is_some_and(|row| !row.is_empty());
-        Ok(if replaced { Saved::Reconnected } else { Saved::Connected })
+        let put = self.client.put_item().table_name(&self.connections_table);
+        let put = put.set_item(Some(item)).return_values(ReturnValue::AllOld);
+        // The code is used up by now, so a transaction on the same row is waited out.
+        let saved = self.retry.write(|| put.clone().send()).await;
+        let saved = saved.map_err(|error| StoreError::of_sdk("save connection", &error))?;
+        // A put whose first answer was lost finds its own row when it is repeated.
+        let replaced = saved.attributes.as_ref().and_then(rows::generation);
+        let replaced = replaced.filter(|replaced| replaced != connection.generation);
+        Ok(if replaced.is_some() { Saved::Reconnected } else { Saved::Connected })
     }
-
-    /// The code is used up by now, so a transaction on the same row is waited out.
-    async fn put(&self, item: Item) -> Result<PutItemOutput, StoreError> {
-        for _ in 1..TRIES {
-            let put = self.client.put_item().table_name(&self.connections_table);
-            let put = put.set_item(Some(item.clone())).return_values(ReturnValue::AllOld);
-            match put.send().await {
-                Err(error) if is_conflict(&error) => self.clock.sleep(PAUSE).await,
-                outcome => return outcome.map_err(|error| StoreError::of_sdk("save connection", &error)),
-            }
-        }
-        Err(StoreError::new("save connection", "conflicts"))
-    }
-}
-
-fn is_conflict<R>(error: &SdkError<PutItemError, R>) -> bool {
-    error.as_service_error().is_some_and(PutItemError::is_transaction_conflict_exception)
 }
 
 fn why_refused(row: &Item, credential: &SessionCredential, provider: Provider, now: Timestamp) -> Spend {

@@ -10,6 +10,7 @@ mod checks;
 mod completion;
 mod rate;
 mod removal;
+mod retry;
 mod rows;
 mod sign_ins;
 mod transaction;

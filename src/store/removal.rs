@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, TransactWriteItem};
 
 use super::StoreError;
+use super::rate;
 use super::rows::{self, SESSION_IS_LIVE, session_is_live_values};
 use super::transaction::{NEVER, Outcome, Transactions, never_there};
 use crate::config::{ConfigError, Env};
@@ -36,7 +37,7 @@ pub enum Removed {
 
 /// Positions in the transaction.
 const SESSION: usize = 0;
-const RATE: usize = 2;
+const RATE: usize = 1;
 
 impl Removal {
     /// Removal from the configured tables.
@@ -59,11 +60,29 @@ impl Removal {
         self.transactions.warm_up(TransactWriteItem::builder().condition_check(check.build()?).build()).await
     }
 
-    /// Deletes the credential's user's connection to the provider.
+    /// Deletes the credential's user's connection to the provider. Where there is none, a second
+    /// transaction counts the try all the same.
     pub async fn remove(
         &self,
         credential: &SessionCredential,
         provider: Provider,
+    ) -> Result<Removed, StoreError> {
+        let delete = Delete::builder()
+            .table_name(&self.connections_table)
+            .set_key(Some(rows::connection_key(credential.user(), provider)))
+            .condition_expression("attribute_exists(user_id)");
+        let delete = TransactWriteItem::builder().delete(delete.build()?).build();
+        Ok(match self.write(credential, Some(delete)).await? {
+            Removed::NothingThere => self.write(credential, None).await?,
+            removed => removed,
+        })
+    }
+
+    /// One transaction: the session, the person's minute, and what is deleted.
+    async fn write(
+        &self,
+        credential: &SessionCredential,
+        delete: Option<TransactWriteItem>,
     ) -> Result<Removed, StoreError> {
         let now = self.clock.now();
         let check = ConditionCheck::builder()
@@ -71,17 +90,14 @@ impl Removal {
             .set_key(Some(rows::session_key(&credential.session_id())))
             .condition_expression(SESSION_IS_LIVE)
             .set_expression_attribute_values(Some(session_is_live_values(credential, self.limits, now)));
-        let delete = Delete::builder()
-            .table_name(&self.connections_table)
-            .set_key(Some(rows::connection_key(credential.user(), provider)))
-            .condition_expression("attribute_exists(user_id)");
-        let items = vec![
+        let mut items = vec![
             TransactWriteItem::builder().condition_check(check.build()?).build(),
-            TransactWriteItem::builder().delete(delete.build()?).build(),
-            super::rate::count(&self.sessions_table, "disconnect", credential.user(), now, PER_MINUTE)?,
+            rate::count(&self.sessions_table, "disconnect", credential.user(), now, PER_MINUTE)?,
         ];
+        let done = if delete.is_some() { Removed::Removed } else { Removed::NothingThere };
+        items.extend(delete);
         Ok(match self.transactions.write("disconnect", items).await? {
-            Outcome::Done => Removed::Removed,
+            Outcome::Done => done,
             Outcome::Refused(failed) => match failed.iter().map(|failed| failed.position).min() {
                 Some(SESSION) => Removed::NotSignedIn,
                 Some(RATE) => Removed::TooMany,

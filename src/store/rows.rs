@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::{
     Account, AttemptId, Connection, Generation, OfflineReason, Provider, Session, SessionCredential,
@@ -19,6 +19,13 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 /// What the sweep and the pages read of a connection, beside the token.
 pub(super) const CONNECTION_PROJECTION: &str = "user_id, provider, vk_user_id, first_name, last_name, \
      is_online, offline_reason, connected_at, last_checked_at, token_expires_at, generation";
+
+/// The key of no row, which warming up reads and refuses to write.
+pub(super) const NOBODY: &str = "warm-up";
+
+/// A row of `SESSIONS_TABLE` outlives what it stands for by this much, so that the table's TTL never
+/// ends anything early and a repeated callback is still known.
+pub(super) const KEEP_AFTER: SignedDuration = SignedDuration::from_hours(1);
 
 pub(super) fn s(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())

@@ -6,22 +6,20 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnValue, TransactWriteItem};
-use jiff::SignedDuration;
 
 use super::StoreError;
-use super::rows::{self, id_key, s, seconds};
+use super::retry::Retry;
+use super::rows::{self, KEEP_AFTER, id_key, s, seconds};
 use super::transaction::{NEVER, Outcome, Transactions, never_there};
 use crate::config::{ConfigError, Env};
 use crate::domain::{ATTEMPT_LIFETIME, AttemptId, Place, SessionCredential, SessionId, SessionLimits};
 use crate::platform::{Clock, Platform};
 
-/// A row outlives what it stands for by this much, so that the table's TTL never ends anything early.
-const KEEP_AFTER: SignedDuration = SignedDuration::from_hours(1);
-
 /// Writes pending sign-ins and sessions.
 pub struct SignIns {
     client: Client,
     transactions: Transactions,
+    retry: Retry,
     clock: Clock,
     table: String,
     limits: SessionLimits,
@@ -55,6 +53,7 @@ impl SignIns {
     pub fn new(platform: &Platform, env: &Env) -> Result<Self, ConfigError> {
         Ok(Self {
             transactions: Transactions::new(platform),
+            retry: Retry::new(platform),
             client: Client::new(&platform.aws),
             clock: platform.clock.clone(),
             table: env.sessions_table()?,
@@ -142,7 +141,8 @@ impl SignIns {
     pub async fn sign_out(&self, session: &SessionId) -> Result<(), StoreError> {
         let delete =
             self.client.delete_item().table_name(&self.table).set_key(Some(rows::session_key(session)));
-        delete.send().await.map(drop).map_err(|error| StoreError::of_sdk("sign out", &error))
+        let deleted = self.retry.write(|| delete.clone().send()).await;
+        deleted.map(drop).map_err(|error| StoreError::of_sdk("sign out", &error))
     }
 }
 

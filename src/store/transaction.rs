@@ -1,25 +1,19 @@
-//! Transactions: what was cancelled and why, and the retry that a conflict is owed.
-
-use std::time::Duration;
+//! Transactions: what was cancelled, and why.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
 
 use super::StoreError;
+use super::retry::{Retry, Try};
 use super::rows::{self, Item};
-use crate::platform::{Clock, Entropy, Platform};
-
-/// How often a transaction that met another one on the same row is tried.
-const TRIES: u32 = 4;
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
+use crate::platform::Platform;
 
 /// Runs transactions.
 #[derive(Clone)]
 pub(super) struct Transactions {
     client: Client,
-    clock: Clock,
-    entropy: Entropy,
+    retry: Retry,
 }
 
 /// What became of a transaction.
@@ -38,32 +32,17 @@ pub(super) struct Failed {
 
 impl Transactions {
     pub(super) fn new(platform: &Platform) -> Self {
-        Self {
-            client: Client::new(&platform.aws),
-            clock: platform.clock.clone(),
-            entropy: platform.entropy.clone(),
-        }
+        Self { client: Client::new(&platform.aws), retry: Retry::new(platform) }
     }
 
     /// Writes all items or none. Two tabs of one browser meet on the session's row, so a conflict
-    /// is retried a few times with growing, jittered pauses.
+    /// is retried.
     pub(super) async fn write(
         &self,
         operation: &'static str,
         items: Vec<TransactWriteItem>,
     ) -> Result<Outcome, StoreError> {
-        let mut longest_pause = FIRST_PAUSE;
-        for _ in 1..TRIES {
-            match self.try_once(operation, &items).await? {
-                Attempt::Settled(outcome) => return Ok(outcome),
-                Attempt::Passing(_) => self.clock.sleep(self.entropy.jitter(longest_pause)).await,
-            }
-            longest_pause *= 2;
-        }
-        match self.try_once(operation, &items).await? {
-            Attempt::Settled(outcome) => Ok(outcome),
-            Attempt::Passing(codes) => Err(StoreError::new(operation, codes)),
-        }
+        self.retry.run(|| self.try_once(operation, &items)).await
     }
 
     /// Opens the connection to the table by writing an item that refuses to be written, with an
@@ -76,36 +55,27 @@ impl Transactions {
         &self,
         operation: &'static str,
         items: &[TransactWriteItem],
-    ) -> Result<Attempt, StoreError> {
+    ) -> Try<Result<Outcome, StoreError>> {
         let call = self.client.transact_write_items().set_transact_items(Some(items.to_vec()));
-        let Err(error) = call.send().await else { return Ok(Attempt::Settled(Outcome::Done)) };
+        let Err(error) = call.send().await else { return Try::Settled(Ok(Outcome::Done)) };
         let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
         else {
-            return Err(StoreError::of_sdk(operation, &error));
+            return Try::Settled(Err(StoreError::of_sdk(operation, &error)));
         };
         let reasons = cancelled.cancellation_reasons();
         let failed = failed_conditions(reasons);
         if !failed.is_empty() {
-            return Ok(Attempt::Settled(Outcome::Refused(failed)));
+            return Try::Settled(Ok(Outcome::Refused(failed)));
         }
         let codes = reasons.iter().filter_map(CancellationReason::code).collect::<Vec<_>>().join(" ");
-        if reasons.iter().any(is_passing) {
-            return Ok(Attempt::Passing(codes));
-        }
-        Err(StoreError::new(operation, codes))
+        let error = Err(StoreError::new(operation, codes));
+        if reasons.iter().any(is_passing) { Try::Passing(error) } else { Try::Settled(error) }
     }
-}
-
-/// What became of one try.
-enum Attempt {
-    Settled(Outcome),
-    /// Cancelled for a passing reason, with DynamoDB's codes for it.
-    Passing(String),
 }
 
 /// The key of a row that is never written.
 pub(super) fn never_there() -> Item {
-    rows::id_key("warm-up".to_owned())
+    rows::id_key(rows::NOBODY.to_owned())
 }
 
 /// A condition that holds for no such row.

@@ -48,7 +48,7 @@ impl View {
     pub async fn warm_up(&self) -> Result<(), StoreError> {
         self.read(HashMap::from([(
             self.sessions_table.clone(),
-            keys([rows::id_key("warm-up".to_owned())]).build()?,
+            keys([rows::id_key(rows::NOBODY.to_owned())]).build()?,
         )]))
         .await
         .map(drop)

@@ -24,9 +24,12 @@ use metrics::EmbeddedMetrics;
 /// A panic is logged by its place alone, since its message may hold anything.
 pub fn init(env: &Env) {
     let level = env.log_level().unwrap_or(LevelFilter::INFO).min(LevelFilter::INFO);
-    let is_line = move |target: &str, wanted: bool| target == audit::TARGET || (target != METRICS && wanted);
     let lines = fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
-    let lines = lines.with_filter(filter_fn(move |meta| is_line(meta.target(), *meta.level() <= level)));
+    // Spans carry the correlation id.
+    let lines = lines.with_filter(filter_fn(move |meta| {
+        let is_wanted = meta.is_span() || meta.target() == audit::TARGET || *meta.level() <= level;
+        is_wanted && meta.target() != METRICS
+    }));
     let metrics = fmt::layer().event_format(EmbeddedMetrics::new(env.function_name()));
     let metrics = metrics.with_filter(filter_fn(|meta| meta.target() == METRICS));
     tracing_subscriber::registry().with(LevelFilter::INFO).with(lines).with(metrics).init();

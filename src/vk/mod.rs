@@ -9,6 +9,7 @@
 
 mod api;
 mod authorize;
+mod lenient;
 mod scopes;
 mod token;
 mod verdict;

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
+use super::lenient::Lenient;
 use super::verdict::ApiError;
 use crate::config::{BaseUrl, TokenMethod, VkExchange};
 use crate::domain::secret::{AccessToken, AuthorizationCode, ClientSecret};
@@ -47,6 +48,9 @@ pub enum ExchangeError {
     /// The answer has neither error nor token.
     #[error("VK's answer has no token")]
     NoToken,
+    /// VK's host proves its name with a certificate that is not trusted here.
+    #[error("VK's certificate is not trusted")]
+    Untrusted,
     /// VK could not be reached, or its answer is none.
     #[error("VK is unavailable: {0}")]
     Unavailable(&'static str),
@@ -63,26 +67,6 @@ struct TokenAnswer {
     /// 0 and negative mean that the token does not expire.
     expires_in: Option<Lenient>,
     error: Option<ErrorField>,
-}
-
-/// A number, which VK's answers have also spelled as a text. Anything else counts as not given:
-/// neither field is worth losing a token for.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Lenient {
-    Number(i64),
-    Text(String),
-    Other(IgnoredAny),
-}
-
-impl Lenient {
-    fn value(&self) -> Option<i64> {
-        match self {
-            Self::Number(number) => Some(*number),
-            Self::Text(text) => text.parse().ok(),
-            Self::Other(_) => None,
-        }
-    }
 }
 
 #[derive(Deserialize)]
@@ -145,7 +129,7 @@ impl TokenEndpoint {
             }
         };
         let answer = self.http.send(request).await.map_err(|error| match error {
-            HttpError::Tls => ExchangeError::AppRejected("TLS failed".to_owned()),
+            HttpError::Tls => ExchangeError::Untrusted,
             HttpError::Timeout => ExchangeError::Unavailable("timed out"),
             HttpError::TooLarge | HttpError::Network => ExchangeError::Unavailable("no answer"),
         })?;
@@ -164,11 +148,11 @@ fn read(answer: &HttpAnswer, now: Timestamp) -> Result<Grant, ExchangeError> {
         return Err(ExchangeError::Unavailable("overloaded"));
     }
     let token = parsed.access_token.filter(|token| is_token(token)).ok_or(ExchangeError::NoToken)?;
-    let seconds = parsed.expires_in.as_ref().and_then(Lenient::value).unwrap_or_default();
+    let seconds = parsed.expires_in.as_ref().and_then(Lenient::number).unwrap_or_default();
     let lifetime = SignedDuration::from_secs(seconds);
     Ok(Grant {
         token: AccessToken::new(token.as_str()),
-        account_id: parsed.user_id.as_ref().and_then(Lenient::value),
+        account_id: parsed.user_id.as_ref().and_then(Lenient::number),
         expires_at: lifetime.is_positive().then(|| now.saturating_add(lifetime).unwrap_or(Timestamp::MAX)),
     })
 }

@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 
+use super::lenient::Lenient;
 use crate::domain::{Liveness, OfflineReason, Unknown};
 
 /// An error of the API. `request_params` is not read: it has echoed access tokens.
@@ -11,9 +12,9 @@ pub(super) struct ApiError {
     #[serde(rename = "error_code")]
     pub(super) code: i64,
     #[serde(rename = "error_subcode")]
-    subcode: Option<i64>,
-    #[serde(rename = "error_msg", default)]
-    message: String,
+    subcode: Option<Lenient>,
+    #[serde(rename = "error_msg")]
+    message: Option<Lenient>,
 }
 
 impl ApiError {
@@ -21,16 +22,17 @@ impl ApiError {
     pub(super) fn liveness(&self) -> Liveness {
         use Liveness::{Dead, Unknown as Keep};
         use OfflineReason as Why;
+        let subcode = self.subcode.as_ref().and_then(Lenient::number);
         match self.code {
             5 if self.blames_us() => Keep(Unknown::OurFault),
             5 | 1117 | 3609 => Dead(Why::TokenRejected),
             18 | 37 | 3610 | 3611 => Dead(Why::AccountUnavailable),
             17 | 24 | 25 | 3300..=3305 | 11500 => Dead(Why::ActionRequired),
             7 | 203 | 205 | 260 => Dead(Why::PermissionMissing),
-            15 if self.subcode == Some(1133) => Dead(Why::PermissionMissing),
+            15 if subcode == Some(1133) => Dead(Why::PermissionMissing),
             27 | 28 | 1114 | 1116 | 1118 => Dead(Why::WrongTokenKind),
             1 | 6 | 9 | 10 | 29 | 32 | 36 | 43 | 1105 => Keep(Unknown::Transient),
-            15 if self.subcode == Some(1134) => Keep(Unknown::OurFault),
+            15 if subcode == Some(1134) => Keep(Unknown::OurFault),
             2 | 3 | 4 | 8 | 11 | 16 | 20 | 21 | 23 | 33..=35 | 38 | 42 | 100 | 101 | 113 | 150 | 9999 => {
                 Keep(Unknown::OurFault)
             }
@@ -40,7 +42,7 @@ impl ApiError {
 
     /// "User authorization failed" also stands for two mistakes of the caller.
     fn blames_us(&self) -> bool {
-        let message = self.message.to_lowercase();
+        let message = self.message.as_ref().and_then(Lenient::text).unwrap_or_default().to_lowercase();
         message.contains("another ip address") || message.contains("no access_token passed")
     }
 }
@@ -50,7 +52,7 @@ mod tests {
     use super::*;
 
     fn verdict(code: i64) -> Liveness {
-        ApiError { code, subcode: None, message: String::new() }.liveness()
+        ApiError { code, subcode: None, message: None }.liveness()
     }
 
     fn verdict_of(json: &str) -> Liveness {
@@ -99,9 +101,21 @@ mod tests {
     }
 
     #[test]
+    fn an_odd_field_beside_the_code_does_not_hide_it() {
+        for field in
+            [r#""error_msg":null"#, r#""error_msg":7"#, r#""error_subcode":"none""#, r#""error_subcode":{}"#]
+        {
+            let verdict = verdict_of(&format!(r#"{{"error_code":5,{field}}}"#));
+            assert_eq!(verdict, Liveness::Dead(OfflineReason::TokenRejected), "{field}");
+        }
+    }
+
+    #[test]
     fn code_15_depends_on_its_subcode() {
         let missing = verdict_of(r#"{"error_code":15,"error_subcode":1133,"error_msg":""}"#);
         assert_eq!(missing, Liveness::Dead(OfflineReason::PermissionMissing));
+        let spelled = verdict_of(r#"{"error_code":15,"error_subcode":"1133"}"#);
+        assert_eq!(spelled, Liveness::Dead(OfflineReason::PermissionMissing));
         let ours = verdict_of(r#"{"error_code":15,"error_subcode":1134}"#);
         assert_eq!(ours, Liveness::Unknown(Unknown::OurFault));
     }

@@ -89,6 +89,8 @@ impl Answer {
         match self.content {
             Content::Page(html) => *response.body_mut() = Body::Text(html),
             Content::Problem(problem) => {
+                // Sign-in's callback may end here, with a code in the address.
+                policy.referrer = "no-referrer";
                 *response.body_mut() = Body::Text(pages::problem(problem, correlation_id));
             }
             Content::Redirect(location) => {
@@ -156,19 +158,13 @@ impl Failure {
     }
 
     /// A failure of the product itself.
-    pub fn internal(cause: &impl ToString) -> Self {
+    fn internal(cause: &impl ToString) -> Self {
         Self { cause: cause.to_string(), problem: Problem::Failed }
     }
 }
 
 impl From<crate::store::StoreError> for Failure {
     fn from(error: crate::store::StoreError) -> Self {
-        Self::unavailable(&error)
-    }
-}
-
-impl From<crate::secrets::SecretError> for Failure {
-    fn from(error: crate::secrets::SecretError) -> Self {
         Self::unavailable(&error)
     }
 }

@@ -26,6 +26,11 @@ pub const ANSWER_WITHIN: Duration = Duration::from_secs(22);
 pub trait WebFunction: Send + Sync + 'static {
     /// Answers one request.
     fn answer(&self, request: &Request) -> impl Future<Output = Result<Answer, Failure>> + Send;
+
+    /// Answers in place of [`WebFunction::answer`] where that panicked or took too long.
+    fn cut_off(&self, problem: Problem) -> Answer {
+        Answer::problem(problem)
+    }
 }
 
 /// Runs a function in Lambda until the environment ends.
@@ -63,10 +68,10 @@ async fn respond<F: WebFunction>(function: &F, request: Request) -> Response<Bod
                 tracing::error!(cause = failure.cause, "failed");
                 Answer::problem(failure.problem)
             }
-            Ok(Err(_panic)) => Answer::problem(Problem::Failed),
+            Ok(Err(_panic)) => function.cut_off(Problem::Failed),
             Err(_elapsed) => {
                 tracing::error!(cause = "took too long", "failed");
-                Answer::problem(Problem::Unavailable)
+                function.cut_off(Problem::Unavailable)
             }
         };
         tracing::info!(status = answer.status().as_u16(), "answered");
@@ -102,4 +107,41 @@ fn normalise(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<LambdaRequest
         }
     }
     event
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Panics, or takes for ever.
+    struct Broken {
+        panics: bool,
+    }
+
+    impl WebFunction for Broken {
+        async fn answer(&self, _: &Request) -> Result<Answer, Failure> {
+            assert!(!self.panics, "a panic that may hold anything");
+            std::future::pending().await
+        }
+    }
+
+    async fn answer_of(function: Broken) -> (u16, String) {
+        let response = respond(&function, Request::new(Body::Empty)).await;
+        let Body::Text(page) = response.body() else { panic!("no page") };
+        (response.status().as_u16(), page.clone())
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_page_that_tells_nothing() {
+        let (status, page) = answer_of(Broken { panics: true }).await;
+        assert_eq!(status, 500);
+        assert!(page.contains("Что-то пошло не так") && !page.contains("may hold anything"), "{page}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_takes_too_long_is_answered_for() {
+        let (status, page) = answer_of(Broken { panics: false }).await;
+        assert_eq!(status, 503);
+        assert!(page.contains("<h1"), "{page}");
+    }
 }

@@ -4,9 +4,12 @@
 mod reply;
 mod vk;
 
+use std::time::Duration;
+
 use evosync_connections::config::{ConfigError, Env};
 use evosync_connections::domain::secret::AuthorizationCode;
 use evosync_connections::domain::{Account, ErrorCode, Generation, Place, Provider, SessionCredential};
+use evosync_connections::pages::Problem;
 use evosync_connections::platform::{Platform, warm_up};
 use evosync_connections::sealing::{RowIdentity, TokenKeySource, TokenKeys};
 use evosync_connections::store::{Completion, Earlier, NewConnection, Saved, Spend};
@@ -19,6 +22,10 @@ use reply::{Outcome, Reply};
 use vk::Vk;
 
 const PROVIDER: Provider = Provider::Vk;
+
+/// All calls to VK together, of which there may be five, each within bounds of its own. The rest of
+/// the time the function has is for the store.
+const VK_WITHIN: Duration = Duration::from_secs(12);
 
 /// The function: the only one that sees codes and new tokens.
 pub struct Function {
@@ -33,11 +40,13 @@ pub struct Function {
 struct Stop {
     code: ErrorCode,
     cause: String,
+    /// False for a repeated callback's, which was counted the first time.
+    is_new: bool,
 }
 
 impl Stop {
     fn new(code: ErrorCode, cause: impl Into<String>) -> Self {
-        Self { code, cause: cause.into() }
+        Self { code, cause: cause.into(), is_new: true }
     }
 
     fn ours(error: impl std::error::Error) -> Self {
@@ -89,7 +98,7 @@ impl Function {
     /// Browsers deliver callbacks twice, and show the second answer: it is the first one's.
     async fn repeat(&self, credential: &SessionCredential, earlier: Earlier) -> Result<(), Stop> {
         match earlier {
-            Earlier::Failed(code) => Err(Stop::new(code, "repeated callback")),
+            Earlier::Failed(code) => Err(Stop { is_new: false, ..Stop::new(code, "repeated callback") }),
             // The dashboard shows how it ended, a moment later.
             Earlier::UnderWay => Ok(()),
             Earlier::Ended => {
@@ -106,7 +115,9 @@ impl Function {
         reply: &Reply,
         keys: &TokenKeys,
     ) -> Result<(), Stop> {
-        let (grant, account) = self.vk.accept(reply.code()?).await?;
+        let accepted = tokio::time::timeout(VK_WITHIN, self.vk.accept(reply.code()?)).await;
+        let too_slow = |_| Stop::new(ErrorCode::ProviderUnavailable, "VK took too long altogether");
+        let (grant, account) = accepted.map_err(too_slow)??;
         self.save(credential, &grant, &account, keys).await
     }
 
@@ -166,14 +177,23 @@ impl WebFunction for Function {
             Err(stop) => stopped(&stop, Some(&credential)),
         })
     }
+
+    /// The address has code and state in it, so there is never a page at it.
+    fn cut_off(&self, _: Problem) -> Answer {
+        stopped(&Stop::new(ErrorCode::Storage, "cut off"), None)
+    }
 }
 
 fn stopped(stop: &Stop, credential: Option<&SessionCredential>) -> Answer {
     let (code, cause) = (stop.code.code(), &stop.cause);
     let user = credential.map(|credential| credential.user().as_str());
-    telemetry::count_failure(stop.code);
+    if stop.is_new {
+        telemetry::count_failure(stop.code);
+    }
     match stop.code {
-        ErrorCode::AppRejected | ErrorCode::Storage => tracing::error!(code, cause, user, "not connected"),
+        ErrorCode::AppRejected | ErrorCode::Storage if stop.is_new => {
+            tracing::error!(code, cause, user, "not connected");
+        }
         _ => tracing::warn!(code, cause, user, "not connected"),
     }
     Answer::see_other(Place::ProviderError(PROVIDER, stop.code).path())

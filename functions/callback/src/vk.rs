@@ -3,6 +3,7 @@
 use evosync_connections::config::{BaseUrl, ConfigError, Env};
 use evosync_connections::domain::secret::AuthorizationCode;
 use evosync_connections::domain::{Account, ErrorCode, Liveness, OfflineReason, Unknown};
+use evosync_connections::http::Limits;
 use evosync_connections::platform::{Clock, Platform};
 use evosync_connections::secrets::SecretError;
 use evosync_connections::vk::{Api, ExchangeError, Fault, Grant, Permissions, Profile, TokenEndpoint};
@@ -19,7 +20,7 @@ pub(crate) struct Vk {
 
 impl Vk {
     pub(crate) fn new(platform: &Platform, env: &Env, base: &BaseUrl) -> Result<Self, ConfigError> {
-        let http = env.vk_http()?;
+        let http = env.vk_http(Limits::default())?;
         Ok(Self {
             token_endpoint: TokenEndpoint::new(platform, http.clone(), env.vk_exchange()?, base),
             api: Api::new(http, env.vk_api()?),
@@ -54,7 +55,7 @@ impl Vk {
         let exchanged = self.token_endpoint.exchange(code, self.clock.now()).await;
         exchanged.map_err(|error| {
             let code = match &error {
-                ExchangeError::AppRejected(_) => ErrorCode::AppRejected,
+                ExchangeError::AppRejected(_) | ExchangeError::Untrusted => ErrorCode::AppRejected,
                 ExchangeError::CodeRejected(_) => ErrorCode::TokenExchange,
                 ExchangeError::NoToken => ErrorCode::NoToken,
                 ExchangeError::Unavailable(_) => ErrorCode::ProviderUnavailable,

@@ -4,7 +4,7 @@ use evosync_connections::config::{BaseUrl, ConfigError, Env};
 use evosync_connections::domain::{ErrorCode, Place, Provider, SessionCredential};
 use evosync_connections::platform::{Platform, warm_up};
 use evosync_connections::store::{Removal, Removed};
-use evosync_connections::telemetry::AuditEvent;
+use evosync_connections::telemetry::{AuditEvent, count_failure};
 use evosync_connections::web::{
     Answer, CookieJar, Failure, Notice, Posted, WebFunction, posted, sign_in_again,
 };
@@ -30,13 +30,15 @@ impl Function {
 
     async fn disconnect(&self, credential: &SessionCredential) -> Result<Answer, Failure> {
         let place = match self.removal.remove(credential, PROVIDER).await? {
-            Removed::Removed => {
+            // Whoever asks twice may have been cut off before the first time was written down, and it is
+            // by these events that a restored table leaves them out.
+            Removed::Removed | Removed::NothingThere => {
                 AuditEvent::Disconnected.record(credential.user(), PROVIDER, None);
                 Place::Provider(PROVIDER)
             }
-            Removed::NothingThere => Place::Provider(PROVIDER),
             Removed::TooMany => {
-                tracing::warn!(user = credential.user().as_str(), "too many attempts");
+                count_failure(ErrorCode::TooManyAttempts);
+                tracing::warn!(user = credential.user().as_str(), "too many disconnections");
                 Place::ProviderError(PROVIDER, ErrorCode::TooManyAttempts)
             }
             Removed::NotSignedIn => return Ok(self.sign_in_again()),

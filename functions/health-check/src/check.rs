@@ -27,6 +27,8 @@ pub(crate) struct Checker<'a> {
     pub(crate) platform: &'a Platform,
     pub(crate) pace: Pace,
     pub(crate) deadline: Deadline,
+    /// What tells this sweep's verdicts from another's.
+    pub(crate) id: String,
 }
 
 /// What became of one connection in a sweep.
@@ -61,7 +63,7 @@ impl Checker<'_> {
         }
     }
 
-    async fn record(&self, stored: &StoredConnection, verdict: Verdict) -> Result<Finding, StoreError> {
+    async fn record(&self, stored: &StoredConnection, verdict: Verdict<'_>) -> Result<Finding, StoreError> {
         let liveness = verdict.liveness;
         let finding = self.checks.record(stored, verdict).await;
         match &finding {
@@ -73,7 +75,7 @@ impl Checker<'_> {
     }
 
     /// The verdict on a connection, `None` where the deadline came before an answer.
-    async fn verdict(&self, stored: &StoredConnection) -> Option<Verdict> {
+    async fn verdict(&self, stored: &StoredConnection) -> Option<Verdict<'_>> {
         if self.deadline.has_passed() {
             return None;
         }
@@ -92,11 +94,11 @@ impl Checker<'_> {
                     OpenError::Broken => Liveness::Dead(OfflineReason::Unreadable),
                     OpenError::UnknownKey => Liveness::Unknown(Unknown::OurFault),
                 };
-                return Some(Verdict { liveness, resealed: None });
+                return Some(Verdict { sweep: &self.id, liveness, resealed: None });
             }
         };
         let liveness = self.liveness(connection, &token).await?;
-        Some(Verdict { liveness, resealed: self.reseal(stored, &token, row) })
+        Some(Verdict { sweep: &self.id, liveness, resealed: self.reseal(stored, &token, row) })
     }
 
     async fn liveness(&self, connection: &Connection, token: &AccessToken) -> Option<Liveness> {
@@ -111,8 +113,7 @@ impl Checker<'_> {
         let mut last = None;
         let mut longest_pause = FIRST_PAUSE;
         for tried in 1..=TRIES {
-            self.pace.turn().await;
-            if self.deadline.has_passed() {
+            if !self.pace.turn(&self.deadline).await {
                 break;
             }
             let (liveness, vk_code) = match connection.provider {

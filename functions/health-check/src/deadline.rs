@@ -9,7 +9,6 @@ use lambda_runtime::Context;
 const MARGIN: SignedDuration = SignedDuration::from_secs(30);
 
 /// A moment after which nothing new is begun.
-#[derive(Clone)]
 pub(crate) struct Deadline {
     clock: Clock,
     at: Option<Timestamp>,
@@ -29,6 +28,11 @@ impl Deadline {
     }
 
     pub(crate) fn has_passed(&self) -> bool {
-        self.at.is_some_and(|at| self.clock.now() >= at)
+        !self.allows(self.clock.now())
+    }
+
+    /// Whether something may be begun at a moment.
+    pub(crate) fn allows(&self, moment: Timestamp) -> bool {
+        self.at.is_none_or(|at| moment < at)
     }
 }

@@ -6,9 +6,10 @@ mod deadline;
 mod pace;
 mod summary;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use evosync_connections::config::{ConfigError, Env, Sweep};
+use evosync_connections::http::Limits;
 use evosync_connections::platform::{Platform, warm_up};
 use evosync_connections::sealing::{TokenKeySource, TokenKeys};
 use evosync_connections::store::{Checks, Cursor};
@@ -22,15 +23,14 @@ use deadline::Deadline;
 use pace::Pace;
 pub use summary::Summary;
 
-/// The function: reads tokens and updates verdicts; it can create and delete nothing.
+/// The function: reads tokens and updates verdicts of rows that are there; it may delete nothing.
 pub struct Function {
     checks: Checks,
     api: Api,
     keys: TokenKeySource,
     bounds: Sweep,
     platform: Platform,
-    /// Where the last sweep's deadline stopped it, so that the next one begins with those whom it
-    /// did not reach.
+    /// The page that the last sweep did not come to the end of, so that the next one begins there.
     resume_at: Mutex<Option<Cursor>>,
 }
 
@@ -39,7 +39,7 @@ impl Function {
     pub async fn boot(env: &Env, platform: &Platform) -> Result<Self, ConfigError> {
         let function = Self {
             checks: Checks::new(platform, env)?,
-            api: Api::new(env.vk_http()?, env.vk_api()?),
+            api: Api::new(env.vk_http(Limits { reuse: true, ..Limits::default() })?, env.vk_api()?),
             keys: TokenKeySource::new(platform, env.token_keys_secret()?),
             bounds: env.sweep()?,
             platform: platform.clone(),
@@ -78,8 +78,9 @@ impl Function {
         let keys = self.keys.reread().await.map_err(|error| error.to_string())?;
         let checker = self.checker(&keys, deadline);
         let concurrency = self.bounds.concurrency.get() as usize;
-        let mut cursor = self.resume_at.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut cursor = self.resume_at().clone();
         loop {
+            self.resume_at().clone_from(&cursor);
             let page = self.checks.page(cursor.clone()).await.map_err(|error| error.to_string())?;
             summary.malformed += page.malformed;
             let mut checks = stream::iter(page.connections)
@@ -89,15 +90,19 @@ impl Function {
                 summary.count(&checked);
             }
             if summary.unreached > 0 {
-                *self.resume_at.lock().unwrap_or_else(PoisonError::into_inner) = cursor;
                 return Ok(());
             }
             cursor = page.next;
             if cursor.is_none() {
+                *self.resume_at() = None;
                 summary.finished = true;
                 return Ok(());
             }
         }
+    }
+
+    fn resume_at(&self) -> MutexGuard<'_, Option<Cursor>> {
+        self.resume_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn checker<'a>(&'a self, keys: &'a TokenKeys, deadline: Deadline) -> Checker<'a> {
@@ -108,6 +113,7 @@ impl Function {
             platform: &self.platform,
             pace: Pace::new(self.platform.clock.clone(), self.bounds.max_rps),
             deadline,
+            id: format!("{:016x}", u64::from_be_bytes(self.platform.entropy.bytes())),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a sweep found, in one line.
 
-use evosync_connections::domain::{Liveness, Unknown};
+use evosync_connections::domain::{Liveness, OfflineReason, Unknown};
 use evosync_connections::store::Finding;
 use evosync_connections::telemetry::METRICS;
 use jiff::{SignedDuration, Timestamp};
@@ -11,7 +11,7 @@ use crate::check::{Checked, Outcome};
 /// The counts of one sweep.
 #[derive(Serialize, Default, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// Whether the end of the table was reached before the deadline.
+    /// Whether the end of the table was reached before the deadline, from wherever the sweep began.
     pub finished: bool,
     /// Connections whose token works.
     pub alive: usize,
@@ -19,6 +19,8 @@ pub struct Summary {
     pub dead: usize,
     /// Of the dead, those that worked until now.
     pub broken: usize,
+    /// Of the broken, those whose stored token does not open in its row.
+    pub unreadable: usize,
     /// Of the alive, those that did not work until now.
     pub recovered: usize,
     /// Checks that proved nothing for a passing reason.
@@ -64,7 +66,11 @@ impl Summary {
             }
             (Ok(Finding::Recorded), Liveness::Unknown(_)) => self.note_waiting(checked.last_checked_at),
             (Ok(Finding::Recorded), Liveness::Alive) => self.recovered += usize::from(!checked.was_online),
-            (Ok(Finding::Recorded), Liveness::Dead(_)) => self.broken += usize::from(checked.was_online),
+            (Ok(Finding::Recorded), Liveness::Dead(reason)) if checked.was_online => {
+                self.broken += 1;
+                self.unreadable += usize::from(*reason == OfflineReason::Unreadable);
+            }
+            (Ok(Finding::Recorded), Liveness::Dead(_)) => {}
         }
     }
 
@@ -80,7 +86,6 @@ impl Summary {
     }
 
     fn measure(&self, duration: SignedDuration, now: Timestamp) {
-        let waiting_since = self.oldest_check.unwrap_or(now);
         tracing::info!(
             target: METRICS,
             SweepFinished = u64::from(self.finished),
@@ -91,10 +96,15 @@ impl Summary {
             ChecksInconclusive = self.inconclusive,
             ChecksOurFault = self.our_fault,
             Broken = self.broken,
+            Unreadable = self.unreadable,
             Recovered = self.recovered,
             Unrecorded = self.unrecorded,
-            OldestCheckAge = now.duration_since(waiting_since).as_secs_f64(),
         );
+        // A sweep that was cut short has not met everybody who waits.
+        if self.finished {
+            let age = now.duration_since(self.oldest_check.unwrap_or(now));
+            tracing::info!(target: METRICS, OldestCheckAge = age.as_secs_f64());
+        }
     }
 
     fn log(&self, duration: SignedDuration) {
@@ -106,6 +116,7 @@ impl Summary {
                     alive = self.alive,
                     dead = self.dead,
                     broken = self.broken,
+                    unreadable = self.unreadable,
                     recovered = self.recovered,
                     transient = self.transient,
                     inconclusive = self.inconclusive,
@@ -120,6 +131,7 @@ impl Summary {
                 )
             };
         }
-        if self.our_fault > 0 || !self.finished { line!(error) } else { line!(info) }
+        let is_ill = self.our_fault > 0 || self.unreadable > 0 || !self.finished;
+        if is_ill { line!(error) } else { line!(info) }
     }
 }

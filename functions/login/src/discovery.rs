@@ -13,6 +13,7 @@ use crate::transport::Transport;
 
 /// How long metadata and keys are used without asking again.
 const METADATA_FOR: SignedDuration = SignedDuration::from_hours(1);
+const METADATA_AT_WORST: SignedDuration = SignedDuration::from_hours(24);
 
 /// How long keys are believed against a signature that does not fit them: bad signatures must not
 /// become a flood of requests to the issuer.
@@ -36,14 +37,17 @@ impl Discovery {
         Self { issuer, clock, known: Mutex::default() }
     }
 
-    /// Metadata and keys, at most an hour old.
+    /// Metadata and keys, at most an hour old; or a day, while the issuer does not answer.
     pub(crate) async fn metadata(
         &self,
         transport: &Transport,
     ) -> Result<Arc<CoreProviderMetadata>, IssuerError> {
-        match self.known_for(METADATA_FOR).await {
-            Some(metadata) => Ok(metadata),
-            None => self.read(transport).await,
+        if let Some(metadata) = self.known_for(METADATA_FOR).await {
+            return Ok(metadata);
+        }
+        match self.read(transport).await {
+            Ok(metadata) => Ok(metadata),
+            Err(error) => self.known_for(METADATA_AT_WORST).await.ok_or(error),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Counting calls, breaking them, and holding them back.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -17,12 +17,16 @@ struct State {
     made: Vec<String>,
     broken: HashSet<String>,
     unprocessed: usize,
+    lost: HashSet<String>,
+    conflicting: HashMap<String, usize>,
 }
 
 /// What is to become of a call.
 pub(super) enum Fate {
     Answer,
     Fail,
+    Lose,
+    Conflict,
     LeaveUnprocessed,
 }
 
@@ -35,6 +39,11 @@ impl Calls {
         let mut state = self.state();
         if state.broken.contains(operation) {
             Fate::Fail
+        } else if state.lost.remove(operation) {
+            Fate::Lose
+        } else if let Some(left) = state.conflicting.get_mut(operation).filter(|left| **left > 0) {
+            *left -= 1;
+            Fate::Conflict
         } else if operation == "BatchGetItem" && state.unprocessed > 0 {
             state.unprocessed -= 1;
             Fate::LeaveUnprocessed
@@ -51,6 +60,16 @@ impl Calls {
     /// Makes an operation fail from now on.
     pub fn break_operation(&self, operation: &str) {
         self.state().broken.insert(operation.to_owned());
+    }
+
+    /// Makes the next call of an operation work and its answer be lost.
+    pub fn lose_answer(&self, operation: &str) {
+        self.state().lost.insert(operation.to_owned());
+    }
+
+    /// Makes the next `times` calls of an operation meet a transaction on the same row.
+    pub fn conflict(&self, operation: &str, times: usize) {
+        self.state().conflicting.insert(operation.to_owned(), times);
     }
 
     /// Makes every operation work again.

@@ -138,8 +138,12 @@ async fn serve_dynamodb(listener: TcpListener, database: Database) {
 async fn dispatch(State(front): State<Arc<Front>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
     let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (service, operation) = target.split_once('.').unwrap_or_default();
-    match front.calls.note(operation).await {
-        Fate::Answer => {}
+    let fate = front.calls.note(operation).await;
+    match fate {
+        Fate::Answer | Fate::Lose => {}
+        Fate::Conflict => {
+            return answer(StatusCode::BAD_REQUEST, r#"{"__type":"TransactionConflictException"}"#);
+        }
         Fate::Fail => {
             return answer(StatusCode::INTERNAL_SERVER_ERROR, r#"{"__type":"InternalServerError"}"#);
         }
@@ -149,10 +153,14 @@ async fn dispatch(State(front): State<Arc<Front>>, headers: HeaderMap, body: Byt
         let (status, json) = front.secrets.handle(operation, &body);
         return answer(status, &json.to_string());
     }
-    front.forward(&headers, body).await.unwrap_or_else(|error| {
+    let answered = front.forward(&headers, body).await.unwrap_or_else(|error| {
         tracing::error!(%error, "embedded DynamoDB not reached");
         answer(StatusCode::BAD_GATEWAY, "{}")
-    })
+    });
+    match fate {
+        Fate::Lose => answer(StatusCode::INTERNAL_SERVER_ERROR, r#"{"__type":"InternalServerError"}"#),
+        _ => answered,
+    }
 }
 
 impl Front {

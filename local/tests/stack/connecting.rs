@@ -49,7 +49,7 @@ async fn connecting_sends_the_person_to_vk_with_the_documented_parameters() {
 }
 
 #[tokio::test]
-async fn states_are_distinct_of_one_length_and_say_nothing() {
+async fn states_are_distinct_and_of_one_length() {
     let test = TestStack::start().await;
     let merchant = test.merchant("demo|romashka").await;
     let mut states = HashSet::new();
@@ -200,6 +200,19 @@ async fn a_callback_that_comes_twice_at_once_shows_the_connection_and_no_error()
 }
 
 #[tokio::test]
+async fn a_failure_is_noted_even_while_the_repeated_callback_holds_the_row() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    let consent = merchant.start_connecting().await;
+    let callback = merchant.refuse(&consent).await;
+    test.stack.aws().calls().conflict("UpdateItem", 2);
+    for _ in 0..2 {
+        let page = merchant.browser.come_from_elsewhere(&callback).await;
+        assert_eq!(page.path(), "/vk?error=access_denied");
+    }
+}
+
+#[tokio::test]
 async fn a_repeated_callback_of_a_failed_attempt_says_how_it_failed() {
     let test = TestStack::start().await;
     let merchant = test.merchant("demo|romashka").await;
@@ -301,8 +314,11 @@ async fn a_refusal_at_vk_is_told_and_leaves_a_working_connection_alone() {
 async fn an_error_without_a_sound_state_changes_nothing() {
     let test = TestStack::start().await;
     let merchant = test.merchant("demo|romashka").await;
+    merchant.connect(ANNA).await;
+    let before = test.connections().rows().await;
     let url = test.url(&format!("/vk/callback?error=access_denied&state={}", "A".repeat(43)));
     assert_eq!(merchant.browser.come_from_elsewhere(&url).await.path(), "/vk?error=invalid_state");
+    assert_eq!(test.connections().rows().await, before);
 }
 
 #[tokio::test]
@@ -377,7 +393,14 @@ async fn a_deactivated_account_is_not_connected() {
 
 #[tokio::test]
 async fn trouble_at_vk_ends_in_words_at_every_step() {
-    let down = [Weather::Down, Weather::Garbled, Weather::Challenge, Weather::Redirecting, Weather::Endless];
+    let down = [
+        Weather::Down,
+        Weather::Garbled,
+        Weather::Challenge,
+        Weather::Redirecting,
+        Weather::Endless,
+        Weather::Silent,
+    ];
     for weather in down {
         let test = TestStack::start().await;
         let merchant = test.merchant("demo|romashka").await;

@@ -82,3 +82,17 @@ async fn a_person_may_disconnect_thirty_times_a_minute() {
     }
     assert_eq!(capped, 5);
 }
+
+#[tokio::test]
+async fn disconnecting_nothing_counts_as_well() {
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    merchant.connect(ANNA).await;
+    let form = merchant.open("/vk").await.form("/vk/disconnect");
+    let mut capped = 0;
+    for _ in 0..35 {
+        let page = merchant.browser.submit_without_following(form.clone()).await;
+        capped += usize::from(page.location() == test.url("/vk?error=too_many_attempts"));
+    }
+    assert_eq!(capped, 5);
+}

@@ -90,9 +90,16 @@ async fn signing_in_is_calm_when_the_store_is_down() {
 }
 
 #[tokio::test]
-async fn a_stack_whose_store_is_down_still_boots() {
+async fn functions_boot_while_everything_they_prepare_is_down() {
     let test = TestStack::start().await;
-    test.stack.aws().calls().break_operation("BatchGetItem");
-    let page = test.browser().open_without_following(&test.url("/vk")).await;
-    assert_eq!(page.header("location"), "/login");
+    for operation in ["BatchGetItem", "TransactWriteItems", "UpdateItem", "GetSecretValue"] {
+        test.stack.aws().calls().break_operation(operation);
+    }
+    test.stack.aws().calls().take();
+    let functions = test.stack.boot_again().await.unwrap();
+    assert_eq!(functions.len(), 8);
+    let tried = test.stack.aws().calls().take();
+    for operation in ["BatchGetItem", "TransactWriteItems", "UpdateItem", "GetSecretValue"] {
+        assert!(tried.iter().any(|call| call == operation), "{operation}");
+    }
 }

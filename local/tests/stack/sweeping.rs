@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use local::vk::Weather;
 use serde_json::Value;
 
-use crate::support::{TestStack, text};
+use crate::support::{TestStack, logged_by, start_log, text};
 
 const ANNA: u64 = 1_000_001;
 const IVAN: u64 = 1_000_002;
@@ -238,7 +238,7 @@ async fn a_token_moved_to_another_row_opens_nowhere_and_asks_for_reconnection() 
     }
     test.stack.vk().take_calls();
     let summary = test.stack.sweep().await.unwrap();
-    assert_eq!(count(&summary, "dead"), 2);
+    assert_eq!((count(&summary, "dead"), count(&summary, "unreadable")), (2, 2));
     assert!(test.stack.vk().take_calls().is_empty());
     let merchant = test.merchant("demo|romashka").await;
     assert!(merchant.open("/vk").await.text().contains("Сохранённый доступ повреждён"));
@@ -312,6 +312,20 @@ async fn rows_nobody_can_read_do_not_stop_the_sweep() {
     assert_eq!(test.connections().rows().await.len(), 3);
 }
 
+impl TestStack {
+    /// Twelve unopenable rows that come first in the table, four megabytes in pages of one.
+    async fn put_megabytes_before(&self) {
+        let template = self.connections().rows().await.remove(0);
+        for index in 0..12 {
+            let mut row = template.clone();
+            row.insert("user_id".to_owned(), AttributeValue::S(format!("before-{index}")));
+            row.insert("filler".to_owned(), AttributeValue::S("f".repeat(350_000)));
+            self.connections().put(row).await;
+        }
+        self.stack.vk().take_calls();
+    }
+}
+
 /// A sweep whose first question to VK is answered when thirty seconds of its fourteen minutes are left.
 async fn sweep_past_its_deadline(test: &TestStack) -> Value {
     test.stack.vk().hold_answers();
@@ -348,15 +362,7 @@ async fn the_next_sweep_begins_with_the_page_that_the_deadline_cut_short() {
     for (person, account) in [("demo|romashka", ANNA), ("demo|lavka", IVAN)] {
         test.merchant(person).await.connect(account).await;
     }
-    // Four megabytes of rows that come first in the table, in pages of one.
-    let template = test.connections().rows().await.remove(0);
-    for index in 0..12 {
-        let mut row = template.clone();
-        row.insert("user_id".to_owned(), AttributeValue::S(format!("before-{index}")));
-        row.insert("filler".to_owned(), AttributeValue::S("f".repeat(350_000)));
-        test.connections().put(row).await;
-    }
-    test.stack.vk().take_calls();
+    test.put_megabytes_before().await;
     let summary = sweep_past_its_deadline(&test).await;
     assert_eq!((count(&summary, "dead"), count(&summary, "unreached")), (12, 1));
     let summary = test.stack.sweep().await.unwrap();
@@ -384,6 +390,44 @@ async fn a_passing_fault_is_not_tried_again_after_the_deadline() {
     test.stack.vk().set_weather(Weather::RateLimited);
     assert_eq!(count(&sweep_past_its_deadline(&test).await, "transient"), 1);
     assert_eq!(test.stack.vk().take_calls().len(), 1);
+}
+
+#[tokio::test]
+async fn a_verdict_whose_answer_is_lost_is_announced_all_the_same() {
+    start_log();
+    let test = TestStack::start().await;
+    connected(&test).await;
+    test.clock.advance(SignedDuration::from_mins(1));
+    test.stack.vk().revoke_tokens(ANNA);
+    test.stack.aws().calls().lose_answer("UpdateItem");
+    let summary = test.stack.sweep().await.unwrap();
+    assert_eq!((count(&summary, "broken"), count(&summary, "superseded")), (1, 0));
+    assert_eq!(logged_by("audit").last().unwrap()["fields"]["event"], "broken");
+}
+
+#[tokio::test]
+async fn a_verdict_waits_for_a_transaction_on_its_row() {
+    let test = TestStack::start().await;
+    connected(&test).await;
+    test.stack.aws().calls().conflict("UpdateItem", 2);
+    let summary = test.stack.sweep().await.unwrap();
+    assert_eq!((count(&summary, "alive"), count(&summary, "unrecorded")), (1, 0));
+}
+
+#[tokio::test]
+async fn a_sweep_that_cannot_read_on_is_continued_where_it_was() {
+    let test = TestStack::with_parameters([("SweepConcurrency", "1")]).await;
+    for (person, account) in [("demo|romashka", ANNA), ("demo|lavka", IVAN)] {
+        test.merchant(person).await.connect(account).await;
+    }
+    test.put_megabytes_before().await;
+    sweep_past_its_deadline(&test).await;
+    test.stack.aws().calls().break_operation("Scan");
+    assert!(test.stack.sweep().await.is_err());
+    test.stack.aws().calls().mend();
+    let summary = test.stack.sweep().await.unwrap();
+    assert_eq!(count(&summary, "alive"), 2);
+    assert!(count(&summary, "dead") < 12, "it began in the middle");
 }
 
 #[tokio::test]
@@ -419,7 +463,7 @@ async fn a_store_that_fails_during_the_sweep_is_counted_and_nothing_is_lost() {
 }
 
 #[tokio::test]
-async fn a_thousand_connections_are_all_checked() {
+async fn of_a_thousand_rows_none_is_left_out() {
     let test = TestStack::start().await;
     connected(&test).await;
     let row = test.connections().row().await;

@@ -71,17 +71,29 @@ async fn a_sweep_measures_what_it_found() {
     test.clock.advance(jiff::SignedDuration::from_mins(90));
     test.stack.vk().set_weather(Weather::Down);
     test.stack.sweep().await.unwrap();
-    let sweep = metrics().pop().unwrap();
+    let [sweep, oldest] = last_two(metrics());
     assert_eq!((&sweep["SweepFinished"], &sweep["ChecksTransient"]), (&json!(1), &json!(2)));
-    assert!(sweep["OldestCheckAge"].as_f64().unwrap() >= 5_400.0, "{sweep}");
+    assert!(oldest["OldestCheckAge"].as_f64().unwrap() >= 5_400.0, "{oldest}");
     test.stack.vk().set_weather(Weather::Fair);
     test.stack.vk().revoke_tokens(ANNA);
     test.stack.sweep().await.unwrap();
-    let sweep = metrics().pop().unwrap();
-    assert_eq!(
-        (&sweep["ChecksDead"], &sweep["Broken"], &sweep["OldestCheckAge"]),
-        (&json!(2), &json!(2), &json!(0.0))
-    );
+    let [sweep, oldest] = last_two(metrics());
+    assert_eq!((&sweep["ChecksDead"], &sweep["Broken"]), (&json!(2), &json!(2)));
+    assert_eq!(oldest, json!({"OldestCheckAge": 0.0}));
+}
+
+fn last_two(mut metrics: Vec<Value>) -> [Value; 2] {
+    metrics.split_off(metrics.len() - 2).try_into().unwrap()
+}
+
+#[tokio::test]
+async fn a_connection_saved_with_its_answer_lost_is_connected_and_not_reconnected() {
+    start_log();
+    let test = TestStack::start().await;
+    let merchant = test.merchant("demo|romashka").await;
+    test.stack.aws().calls().lose_answer("PutItem");
+    merchant.connect(ANNA).await;
+    assert_eq!(metrics(), [json!({"Connected": 1})]);
 }
 
 #[tokio::test]
