@@ -67,7 +67,7 @@ class DeployedJourney(Journey):
         self.operate("token-keys", "use", "2")
         summary = json.loads(self.operate("sweep"))
         assert (summary["alive"], summary["resealed"]) == (1, 1), summary
-        assert self.operate("token-keys", "remove", "1").split() == ["2", "seals"]
+        assert self.operate("token-keys", "remove", "1", "--now").split() == ["2", "seals"]
         assert "Работает" in self.get("/connections").text
 
 

@@ -145,17 +145,20 @@ class Permissions(unittest.TestCase):
             self.assertEqual(statement["Principal"], {"Service": "cloudwatch.amazonaws.com"})
             self.assertEqual(statement["Action"], "sns:Publish")
             self.assertEqual(condition_text(statement["Condition"]), "aws:SourceAccount = 111122223333")
-        [policy] = of_type(self.resources, "AWS::SQS::QueuePolicy").values()
-        self.assertEqual({statement["Effect"] for statement in policy["PolicyDocument"]["Statement"]}, {"Deny"})
+        for policy in of_type(self.resources, "AWS::SQS::QueuePolicy").values():
+            self.assertEqual({statement["Effect"] for statement in policy["PolicyDocument"]["Statement"]}, {"Deny"})
 
     def test_queues_are_reached_over_tls_alone(self):
-        [policy] = of_type(self.resources, "AWS::SQS::QueuePolicy").values()
-        queues = of_type(self.resources, "AWS::SQS::Queue")
-        [statement] = policy["PolicyDocument"]["Statement"]
-        self.assertEqual(sorted(policy["Queues"]), sorted(f"<{name}>" for name in queues))
-        self.assertEqual(sorted(statement["Resource"]), sorted(f"<{name}.Arn>" for name in queues))
-        self.assertEqual((statement["Principal"], statement["Action"]), ("*", "sqs:*"))
-        self.assertEqual(statement["Condition"], {"Bool": {"aws:SecureTransport": "false"}})
+        unguarded = of_type(self.resources, "AWS::SQS::Queue").keys()
+        for policy in of_type(self.resources, "AWS::SQS::QueuePolicy").values():
+            # SQS takes a policy for one queue, and a statement about that queue alone.
+            [queue] = [logical_id(queue) for queue in policy["Queues"]]
+            [statement] = policy["PolicyDocument"]["Statement"]
+            self.assertEqual(statement["Resource"], f"<{queue}.Arn>")
+            self.assertEqual((statement["Principal"], statement["Action"]), ("*", "sqs:*"))
+            self.assertEqual(statement["Condition"], {"Bool": {"aws:SecureTransport": "false"}})
+            unguarded -= {queue}
+        self.assertEqual(unguarded, set())
 
     def test_a_function_is_invoked_by_its_own_routes_alone(self):
         """One permission a route, for that method and path of this API."""

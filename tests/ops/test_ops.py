@@ -8,6 +8,7 @@ import sys
 import unittest
 from datetime import datetime, timedelta, timezone
 from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 
 import boto3
@@ -95,16 +96,25 @@ class Account(unittest.TestCase):
         }
         return subprocess.run([OPS / name, *arguments], input=typed, env=environment, capture_output=True, text=True)
 
-    def put_connection(self, user, generation="g1"):
+    def put_connection(self, user, generation="g1", sealed_with="1"):
         texts = {"user_id": user, "provider": "vk", "first_name": "Анна", "generation": generation}
         row = {name: {"S": value} for name, value in texts.items()}
-        self.dynamodb.put_item(TableName="connections", Item={**row, "access_token": {"B": TOKEN.encode()}})
+        sealed = b"\x01\x01" + sealed_with.encode() + TOKEN.encode()
+        self.dynamodb.put_item(TableName="connections", Item={**row, "access_token": {"B": sealed}})
 
     def users(self):
         return sorted(row["user_id"]["S"] for row in self.dynamodb.scan(TableName="connections")["Items"])
 
     def secret(self, name):
         return self.secrets.get_secret_value(SecretId=name)["SecretString"]
+
+
+def module(command):
+    """A command as a module."""
+    loader = SourceFileLoader(command, str(OPS / command))
+    loaded = module_from_spec(spec_from_loader(command, loader))
+    loader.exec_module(loaded)
+    return loaded
 
 
 class VkSecret(Account):
@@ -130,9 +140,16 @@ class TokenKeys(Account):
         self.assertEqual(answer.stdout, "1  seals\n2  opens\n", answer.stderr)
         self.assertEqual((self.keys()["current"], len(self.keys()["2"])), ("1", 64))
         self.assertEqual(self.run_command("token-keys", "use", STACK, "2").stdout, "1  opens\n2  seals\n")
-        self.the_sweep_answers(FINISHED)
-        self.assertEqual(self.run_command("token-keys", "remove", STACK, "1").stdout, "2  seals\n")
+        self.assertEqual(self.run_command("token-keys", "remove", STACK, "1", "--now").stdout, "2  seals\n")
         self.assertEqual(sorted(self.keys()), ["2", "current"])
+
+    def test_a_key_that_a_restored_table_would_need_stays(self):
+        self.run_command("token-keys", "add", STACK)
+        self.run_command("token-keys", "use", STACK, "2")
+        answer = self.run_command("token-keys", "remove", STACK, "1")
+        self.assertNotEqual(answer.returncode, 0)
+        self.assertIn("tables can be restored", answer.stderr)
+        self.assertIn("1", self.keys())
 
     def test_no_key_is_shown(self):
         answers = [self.run_command("token-keys", command, STACK) for command in ["add", "show"]]
@@ -140,15 +157,14 @@ class TokenKeys(Account):
         for key in self.keys().values():
             self.assertFalse(len(key) > 1 and key in shown)
 
-    def test_a_key_that_may_be_needed_stays(self):
+    def test_a_key_that_a_token_is_sealed_with_stays(self):
         self.run_command("token-keys", "add", STACK)
         self.run_command("token-keys", "use", STACK, "2")
-        for name, value in [("resealed", 1), ("unrecorded", 1), ("superseded", 1), ("our_fault", 1), ("finished", False)]:
-            self.the_sweep_answers({**FINISHED, name: value})
-            answer = self.run_command("token-keys", "remove", STACK, "1")
-            self.assertNotEqual(answer.returncode, 0, name)
-            self.assertIn("may still be needed", answer.stderr)
-        self.assertIn("1", self.keys())
+        for sealed_with, stays in [("1", True), ("2", False)]:
+            self.put_connection("anna", sealed_with=sealed_with)
+            answer = self.run_command("token-keys", "remove", STACK, "1", "--now")
+            self.assertEqual((answer.returncode != 0, "1" in self.keys()), (stays, stays), answer.stderr)
+        self.assertNotIn(TOKEN, answer.stdout + answer.stderr)
 
     def test_the_key_that_seals_and_keys_that_are_not_there_are_named(self):
         for arguments in [("remove", STACK, "1"), ("remove", STACK, "7"), ("use", STACK, "7"), ("use", STACK, "current")]:
@@ -191,7 +207,8 @@ class RestoreConnections(Account):
         self.logs.put_log_events(logGroupName="functions", logStreamName="disconnect", logEvents=[event])
 
     def restore(self):
-        return self.run_command("restore-connections", STACK, f"{self.since:%Y-%m-%dT%H:%M:%SZ}")
+        since = f"{self.since:%Y-%m-%dT%H:%M:%SZ}"
+        return self.run_command("restore-connections", STACK, since, "--settle", "0")
 
     def test_lost_rows_come_back_and_disconnected_ones_do_not(self):
         for user in ["anna", "boris", "vera"]:
@@ -213,12 +230,22 @@ class RestoreConnections(Account):
         self.assertEqual(row["generation"], {"S": "new"})
 
     def test_who_disconnects_during_the_restoration_stays_disconnected_unless_connected_anew(self):
-        command = SourceFileLoader("restore_connections", str(OPS / "restore-connections")).load_module()
+        command = module("restore-connections")
         for user, generation in [("anna", "copied"), ("boris", "new")]:
             self.put_connection(user, generation)
             row = {"user_id": {"S": user}, "provider": {"S": "vk"}, "generation": {"S": "copied"}}
             command.take_back(self.dynamodb, "connections", row)
         self.assertEqual(self.users(), ["boris"])
+
+    def test_without_a_log_of_who_has_disconnected_nothing_comes_back(self):
+        self.put_connection("anna")
+        self.as_it_was()
+        self.dynamodb.delete_item(TableName="connections", Key={"user_id": {"S": "anna"}, "provider": {"S": "vk"}})
+        self.since -= timedelta(minutes=5)
+        answer = self.restore()
+        self.assertNotEqual(answer.returncode, 0)
+        self.assertIn("the log begins at", answer.stderr)
+        self.assertEqual(self.users(), [])
 
     def test_what_is_no_time_is_named(self):
         answer = self.run_command("restore-connections", STACK, "yesterday")
@@ -226,7 +253,7 @@ class RestoreConnections(Account):
 
     def as_it_was(self):
         """Moto restores the table as it is now, whatever the time: so the restored one is made first."""
-        self.since = datetime.now(timezone.utc) - timedelta(minutes=5)
+        self.since = datetime.now(timezone.utc)
         name = f"connections-{self.since:%Y%m%dT%H%M%SZ}"
         self.dynamodb.restore_table_to_point_in_time(SourceTableName="connections", TargetTableName=name, UseLatestRestorableTime=True)
 
