@@ -51,18 +51,18 @@ pub fn service<F: WebFunction>(
     let function = Arc::new(function);
     let handler = service_fn(move |request| {
         let function = Arc::clone(&function);
-        async move { Ok::<_, Infallible>(respond(&*function, request).await) }
+        async move { Ok::<_, Infallible>(respond(&*function, request, ANSWER_WITHIN).await) }
     });
     Adapter::from(handler).map_request(normalise)
 }
 
-/// Answers with a page even where the function fails or panics.
-async fn respond<F: WebFunction>(function: &F, request: Request) -> Response<Body> {
+/// Answers even where the function fails, panics or takes longer than `within`.
+async fn respond<F: WebFunction>(function: &F, request: Request, within: Duration) -> Response<Body> {
     let correlation_id = correlation_id(&request);
     let span = tracing::info_span!("request", correlation_id, route = route_key(&request));
     async {
         let answering = AssertUnwindSafe(function.answer(&request)).catch_unwind();
-        let answer = match tokio::time::timeout(ANSWER_WITHIN, answering).await {
+        let answer = match tokio::time::timeout(within, answering).await {
             Ok(Ok(Ok(answer))) => answer,
             Ok(Ok(Err(failure))) => {
                 tracing::error!(cause = failure.cause, "failed");
@@ -126,7 +126,7 @@ mod tests {
     }
 
     async fn answer_of(function: Broken) -> (u16, String) {
-        let response = respond(&function, Request::new(Body::Empty)).await;
+        let response = respond(&function, Request::new(Body::Empty), Duration::from_millis(1)).await;
         let Body::Text(page) = response.body() else { panic!("no page") };
         (response.status().as_u16(), page.clone())
     }
@@ -138,7 +138,7 @@ mod tests {
         assert!(page.contains("Что-то пошло не так") && !page.contains("may hold anything"), "{page}");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn whoever_takes_too_long_is_answered_for() {
         let (status, page) = answer_of(Broken { panics: false }).await;
         assert_eq!(status, 503);
