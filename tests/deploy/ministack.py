@@ -64,10 +64,10 @@ class DeployedJourney(Journey):
 
     def the_operator_rotates_the_token_key(self):
         self.operate("token-keys", "add")
-        self.operate("token-keys", "use", "2")
+        self.operate("token-keys", "use", "2", "--settle", "0")
         summary = json.loads(self.operate("sweep"))
         assert (summary["alive"], summary["resealed"]) == (1, 1), summary
-        assert self.operate("token-keys", "remove", "1", "--now").split() == ["2", "seals"]
+        assert self.operate("token-keys", "remove", "1", "--now", "--settle", "0").split() == ["2", "seals"]
         assert "Работает" in self.get("/connections").text
 
 

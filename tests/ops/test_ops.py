@@ -139,17 +139,25 @@ class TokenKeys(Account):
         answer = self.run_command("token-keys", "add", STACK)
         self.assertEqual(answer.stdout, "1  seals\n2  opens\n", answer.stderr)
         self.assertEqual((self.keys()["current"], len(self.keys()["2"])), ("1", 64))
-        self.assertEqual(self.run_command("token-keys", "use", STACK, "2").stdout, "1  opens\n2  seals\n")
-        self.assertEqual(self.run_command("token-keys", "remove", STACK, "1", "--now").stdout, "2  seals\n")
+        self.assertEqual(self.run_command("token-keys", "use", STACK, "2", "--settle", "0").stdout, "1  opens\n2  seals\n")
+        self.assertEqual(self.run_command("token-keys", "remove", STACK, "1", "--now", "--settle", "0").stdout, "2  seals\n")
         self.assertEqual(sorted(self.keys()), ["2", "current"])
 
     def test_a_key_that_a_restored_table_would_need_stays(self):
         self.run_command("token-keys", "add", STACK)
-        self.run_command("token-keys", "use", STACK, "2")
-        answer = self.run_command("token-keys", "remove", STACK, "1")
+        self.run_command("token-keys", "use", STACK, "2", "--settle", "0")
+        answer = self.run_command("token-keys", "remove", STACK, "1", "--settle", "0")
         self.assertNotEqual(answer.returncode, 0)
-        self.assertIn("tables can be restored", answer.stderr)
+        self.assertIn("a table restored", answer.stderr)
         self.assertIn("1", self.keys())
+
+    def test_a_change_that_functions_may_not_know_yet_is_waited_for(self):
+        self.run_command("token-keys", "add", STACK)
+        for arguments in [("use", STACK, "2"), ("remove", STACK, "2", "--now")]:
+            answer = self.run_command("token-keys", *arguments)
+            self.assertNotEqual(answer.returncode, 0, arguments)
+            self.assertIn("not every function knows", answer.stderr)
+        self.assertEqual((self.keys()["current"], len(self.keys())), ("1", 3))
 
     def test_no_key_is_shown(self):
         answers = [self.run_command("token-keys", command, STACK) for command in ["add", "show"]]
@@ -159,19 +167,31 @@ class TokenKeys(Account):
 
     def test_a_key_that_a_token_is_sealed_with_stays(self):
         self.run_command("token-keys", "add", STACK)
-        self.run_command("token-keys", "use", STACK, "2")
+        self.run_command("token-keys", "use", STACK, "2", "--settle", "0")
         for sealed_with, stays in [("1", True), ("2", False)]:
             self.put_connection("anna", sealed_with=sealed_with)
-            answer = self.run_command("token-keys", "remove", STACK, "1", "--now")
+            answer = self.run_command("token-keys", "remove", STACK, "1", "--now", "--settle", "0")
             self.assertEqual((answer.returncode != 0, "1" in self.keys()), (stays, stays), answer.stderr)
         self.assertNotIn(TOKEN, answer.stdout + answer.stderr)
 
     def test_the_key_that_seals_and_keys_that_are_not_there_are_named(self):
         for arguments in [("remove", STACK, "1"), ("remove", STACK, "7"), ("use", STACK, "7"), ("use", STACK, "current")]:
-            answer = self.run_command("token-keys", *arguments)
+            answer = self.run_command("token-keys", *arguments, "--settle", "0")
             self.assertNotEqual(answer.returncode, 0, arguments)
             self.assertIn(f"key {arguments[2]}", answer.stderr)
         self.assertEqual(sorted(self.keys()), ["1", "current"])
+
+
+class Mistakes(Account):
+    def test_a_stack_that_is_not_there_is_named_in_a_line_or_two(self):
+        for command in [
+            ("vk-secret", "set", "nobody"), ("sweep", "nobody"), ("connection", "nobody", "anna"),
+            ("token-keys", "show", "nobody"), ("restore-connections", "nobody", "2026-11-22T04:15:00Z"),
+        ]:
+            answer = self.run_command(*command, typed="a-secret")
+            self.assertNotEqual(answer.returncode, 0, command)
+            self.assertIn("nobody", answer.stderr)
+            self.assertLess(len(answer.stderr.strip().splitlines()), 3, answer.stderr)
 
 
 class Sweep(Account):
