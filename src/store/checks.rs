@@ -2,7 +2,6 @@
 //! connection.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
@@ -91,7 +90,7 @@ impl Checks {
             .update_expression("REMOVE offline_reason")
             .condition_expression("attribute_exists(user_id)");
         match update.send().await {
-            Err(error) if !is_refusal(&error) => Err(StoreError::of_sdk("warm up", &error)),
+            Err(error) if !super::is_refusal(&error) => Err(StoreError::of_sdk("warm up", &error)),
             _ => Ok(()),
         }
     }
@@ -195,10 +194,6 @@ fn effect(
     }
     let update = update.update_expression(format!("SET {}{remove}", set.join(", ")));
     values.into_iter().fold(update, |update, (name, value)| update.expression_attribute_values(name, value))
-}
-
-fn is_refusal<R>(error: &SdkError<UpdateItemError, R>) -> bool {
-    error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }
 
 fn stored_connection(item: &Item) -> Option<StoredConnection> {

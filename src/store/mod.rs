@@ -50,6 +50,11 @@ impl StoreError {
     }
 }
 
+/// Whether a write was refused by its condition.
+fn is_refusal<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
+    error.code() == Some("ConditionalCheckFailedException")
+}
+
 impl From<BuildError> for StoreError {
     fn from(_: BuildError) -> Self {
         Self::new("request", "incomplete")

@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnValue, TransactWriteItem};
 
 use super::StoreError;
@@ -99,7 +97,7 @@ impl SignIns {
             .return_values(ReturnValue::AllOld);
         let row = match delete.send().await {
             Ok(answer) => answer.attributes.unwrap_or_default(),
-            Err(error) if is_refusal(&error) => return Ok(None),
+            Err(error) if super::is_refusal(&error) => return Ok(None),
             Err(error) => return Err(StoreError::of_sdk("finish sign-in", &error)),
         };
         let text = |name| rows::text(&row, name).map(str::to_owned);
@@ -148,8 +146,4 @@ impl SignIns {
 
 fn sign_in_key(state: &AttemptId) -> rows::Item {
     id_key(format!("sign-in:{}", state.as_str()))
-}
-
-fn is_refusal<R>(error: &SdkError<DeleteItemError, R>) -> bool {
-    error.as_service_error().is_some_and(DeleteItemError::is_conditional_check_failed_exception)
 }

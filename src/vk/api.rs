@@ -60,9 +60,9 @@ impl Api {
     pub async fn profile(&self, token: &AccessToken) -> Result<Profile, Fault> {
         let users: Vec<User> = self.call("users.get", token).await?;
         let [user] = <[User; 1]>::try_from(users).map_err(|_| Fault::unknown(Unknown::Inconclusive))?;
-        let name = |name: &Option<String>| name.clone().unwrap_or_default();
+        let name = |name: Option<String>| name.unwrap_or_default();
         Ok(Profile {
-            account: Account::new(user.id.to_string(), &name(&user.first_name), &name(&user.last_name)),
+            account: Account::new(user.id.to_string(), &name(user.first_name), &name(user.last_name)),
             deactivated: user.deactivated.is_some(),
         })
     }

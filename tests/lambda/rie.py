@@ -12,8 +12,8 @@ from pathlib import Path
 import requests
 import samcli
 
+from account import CREDENTIALS, account, environment
 from services import ARCHITECTURE, ROOT, TARGET, free_port, process, simulators, wait_for
-from watch import CREDENTIALS, create_secrets, create_tables, environment
 
 sys.path.append(str(ROOT / "tests/infra"))
 from cloudformation import load, of_type  # noqa: E402
@@ -96,30 +96,23 @@ def main():
     emulator = logs / "aws-lambda-rie"
     shutil.copy(Path(samcli.__file__).parent / f"local/rapid/aws-lambda-rie-{ARCHITECTURE}", emulator)
     emulator.chmod(0o755)
-    moto_port = free_port()
-    endpoint = f"http://127.0.0.1:{moto_port}"
-    moto = [Path(sys.executable).with_name("moto_server"), "-p", str(moto_port)]
     declared = functions()
     assert declared.keys() == {*ANSWERS, "health-check"}
-    with process(moto, logs / "moto.log") as child:
-        wait_for(endpoint, child, logs / "moto.log")
-        create_tables(endpoint)
-        create_secrets(endpoint)
-        with simulators(PRODUCT, logs) as (vk, issuer):
-            known = environment(PRODUCT, endpoint, vk, issuer)
-            for name, given in declared.items():
-                own = {*CREDENTIALS, "AWS_ENDPOINT_URL", "PATH", *given}
-                variables = {variable: value for variable, value in known.items() if variable in own}
-                with booted(emulator, name, variables, logs) as (address, log):
-                    is_web = name in ANSWERS
-                    event = request(ANSWERS[name][0]) if is_web else schedule()
-                    try:
-                        answer = requests.post(address, json=event, timeout=60).json()
-                        check_web(name, answer, issuer) if is_web else check_sweep(answer)
-                    except Exception:
-                        print(log.read_text()[-4000:])
-                        raise
-                print(f"ok - {name} answers {event.get('routeKey', 'the schedule')}", flush=True)
+    with account(logs) as endpoint, simulators(PRODUCT, logs) as (vk, issuer):
+        known = environment(PRODUCT, endpoint, vk, issuer)
+        for name, given in declared.items():
+            own = {*CREDENTIALS, "AWS_ENDPOINT_URL", "PATH", *given}
+            variables = {variable: value for variable, value in known.items() if variable in own}
+            with booted(emulator, name, variables, logs) as (address, log):
+                is_web = name in ANSWERS
+                event = request(ANSWERS[name][0]) if is_web else schedule()
+                try:
+                    answer = requests.post(address, json=event, timeout=60).json()
+                    check_web(name, answer, issuer) if is_web else check_sweep(answer)
+                except Exception:
+                    print(log.read_text()[-4000:])
+                    raise
+            print(f"ok - {name} answers {event.get('routeKey', 'the schedule')}", flush=True)
     print(f"{len(declared)} passed, 0 failed")
 
 

@@ -1,0 +1,24 @@
+"""What the operator's Python commands share. Needs boto3."""
+
+import os
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+
+def operate(command, *arguments):
+    """Runs a command in the region that the AWS CLI would use, and says in a line why AWS refuses it."""
+    boto3.setup_default_session(region_name=os.environ.get("AWS_REGION"))
+    try:
+        command(*arguments)
+    except (BotoCoreError, ClientError) as error:
+        raise SystemExit(str(error)) from None
+
+
+def outputs_of(stack):
+    """The outputs of a stack of this product, by name."""
+    described = boto3.client("cloudformation").describe_stacks(StackName=stack)
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Stacks"][0].get("Outputs", [])}
+    if not {"ConnectionsTable", "TokenKeysSecretId"} <= outputs.keys():
+        raise SystemExit(f"stack {stack} is none of this product's")
+    return outputs
