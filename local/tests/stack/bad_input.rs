@@ -23,8 +23,7 @@ fn status(answer: &str) -> &str {
 
 #[tokio::test]
 async fn parameters_that_cannot_be_read_in_one_way_get_a_400_page() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (_test, merchant) = TestStack::signed_in().await;
     for query in ["error=a&error=b", "error=%FF", "error=%C3%28", &format!("error={}", "a".repeat(5_000))] {
         let page = merchant.open(&format!("/vk?{query}")).await;
         assert_eq!(page.status, 400);
@@ -34,8 +33,7 @@ async fn parameters_that_cannot_be_read_in_one_way_get_a_400_page() {
 
 #[tokio::test]
 async fn an_unknown_error_code_gets_general_words() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (_test, merchant) = TestStack::signed_in().await;
     for code in ["zzz", "<script>alert(1)</script>", "", "INVALID_STATE", "%00"] {
         let page = merchant.open(&format!("/vk?error={code}")).await;
         assert_eq!(page.status, 200);
@@ -111,9 +109,7 @@ async fn what_is_no_http_is_refused_by_the_gateway() {
 
 #[tokio::test]
 async fn a_body_of_megabytes_is_refused_and_changes_nothing() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(1_000_001).await;
+    let (_test, merchant) = TestStack::connected().await;
     let form = merchant.open("/vk").await.form("/vk/disconnect");
     let page = merchant.browser.submit(form.with("filler", &"a".repeat(5_000_000))).await;
     assert_eq!(page.status, 413);

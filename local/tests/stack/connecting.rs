@@ -7,9 +7,7 @@ use jiff::SignedDuration;
 use local::vk::Weather;
 use url::Url;
 
-use crate::support::{Merchant, TestStack};
-
-const ANNA: u64 = 1_000_001;
+use crate::support::{ANNA, LAVKA, Merchant, ROMASHKA, TestStack};
 
 fn parameter(url: &str, name: &str) -> String {
     let url = Url::parse(url).unwrap();
@@ -24,14 +22,13 @@ fn with(url: &str, name: &str, value: &str) -> String {
     url.into()
 }
 
-async fn authorize_url(merchant: &Merchant<'_>, test: &TestStack) -> String {
+async fn authorize_url(merchant: &Merchant, test: &TestStack) -> String {
     merchant.browser.open_without_following(&test.url("/vk/connect")).await.location()
 }
 
 #[tokio::test]
 async fn connecting_sends_the_person_to_vk_with_the_documented_parameters() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     let page = merchant.browser.open_without_following(&test.url("/vk/connect")).await;
     assert_eq!(page.status, 303);
     let url = Url::parse(&page.location()).unwrap();
@@ -50,8 +47,7 @@ async fn connecting_sends_the_person_to_vk_with_the_documented_parameters() {
 
 #[tokio::test]
 async fn states_are_distinct_and_of_one_length() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     let mut states = HashSet::new();
     for _ in 0..20 {
         let state = parameter(&authorize_url(&merchant, &test).await, "state");
@@ -62,8 +58,7 @@ async fn states_are_distinct_and_of_one_length() {
 
 #[tokio::test]
 async fn the_person_who_comes_back_with_an_unknown_state_is_told_and_vk_is_not_asked() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     let consent = merchant.start_connecting().await;
     let callback = merchant.allow(&consent, ANNA).await;
     test.stack.vk().take_calls();
@@ -87,8 +82,7 @@ async fn the_person_who_comes_back_with_an_unknown_state_is_told_and_vk_is_not_a
 
 #[tokio::test]
 async fn a_callback_with_both_code_and_error_or_neither_is_refused() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     let consent = merchant.start_connecting().await;
     let callback = merchant.allow(&consent, ANNA).await;
     test.stack.vk().take_calls();
@@ -108,7 +102,7 @@ async fn a_callback_with_both_code_and_error_or_neither_is_refused() {
 #[tokio::test]
 async fn another_persons_browser_cannot_finish_an_attempt() {
     let test = TestStack::start().await;
-    let (maria, boris) = (test.merchant("demo|romashka").await, test.merchant("demo|lavka").await);
+    let (maria, boris) = (test.merchant(ROMASHKA).await, test.merchant(LAVKA).await);
     let consent = maria.start_connecting().await;
     let callback = maria.allow(&consent, ANNA).await;
     test.stack.vk().take_calls();
@@ -122,7 +116,7 @@ async fn another_persons_browser_cannot_finish_an_attempt() {
 #[tokio::test]
 async fn another_session_of_the_same_person_cannot_finish_an_attempt() {
     let test = TestStack::start().await;
-    let (laptop, phone) = (test.merchant("demo|romashka").await, test.merchant("demo|romashka").await);
+    let (laptop, phone) = (test.merchant(ROMASHKA).await, test.merchant(ROMASHKA).await);
     let consent = laptop.start_connecting().await;
     let callback = laptop.allow(&consent, ANNA).await;
     let page = phone.browser.come_from_elsewhere(&callback).await;
@@ -131,8 +125,7 @@ async fn another_session_of_the_same_person_cannot_finish_an_attempt() {
 
 #[tokio::test]
 async fn an_attempt_lives_for_ten_minutes_and_no_second_longer() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     let mut callbacks = Vec::new();
     for _ in 0..2 {
         let consent = merchant.start_connecting().await;
@@ -148,8 +141,7 @@ async fn an_attempt_lives_for_ten_minutes_and_no_second_longer() {
 
 #[tokio::test]
 async fn of_fifty_callbacks_at_once_one_asks_vk() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     let consent = merchant.start_connecting().await;
     let callback = merchant.allow(&consent, ANNA).await;
     test.stack.vk().take_calls();
@@ -163,8 +155,7 @@ async fn of_fifty_callbacks_at_once_one_asks_vk() {
 
 #[tokio::test]
 async fn a_repeated_callback_of_a_finished_attempt_is_answered_calmly() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     let consent = merchant.start_connecting().await;
     let callback = merchant.allow(&consent, ANNA).await;
     merchant.browser.come_from_elsewhere(&callback).await;
@@ -180,8 +171,7 @@ async fn a_repeated_callback_of_a_finished_attempt_is_answered_calmly() {
 
 #[tokio::test]
 async fn a_callback_that_comes_twice_at_once_shows_the_connection_and_no_error() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     let consent = merchant.start_connecting().await;
     let callback = merchant.allow(&consent, ANNA).await;
     test.stack.vk().take_calls();
@@ -201,8 +191,7 @@ async fn a_callback_that_comes_twice_at_once_shows_the_connection_and_no_error()
 
 #[tokio::test]
 async fn a_failure_is_noted_even_while_the_repeated_callback_holds_the_row() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     let consent = merchant.start_connecting().await;
     let callback = merchant.refuse(&consent).await;
     test.stack.aws().calls().conflict("UpdateItem", 2);
@@ -214,9 +203,7 @@ async fn a_failure_is_noted_even_while_the_repeated_callback_holds_the_row() {
 
 #[tokio::test]
 async fn a_repeated_callback_of_a_failed_attempt_says_how_it_failed() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(ANNA).await;
+    let (test, merchant) = TestStack::connected().await;
     let consent = merchant.start_connecting().await;
     let callback = with(&merchant.allow(&consent, ANNA).await, "code", "not-a-code");
     for _ in 0..2 {
@@ -228,8 +215,7 @@ async fn a_repeated_callback_of_a_failed_attempt_says_how_it_failed() {
 
 #[tokio::test]
 async fn tabs_do_not_disturb_each_other() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (_test, merchant) = TestStack::signed_in().await;
     let mut callbacks = Vec::new();
     for _ in 0..3 {
         let consent = merchant.start_connecting().await;
@@ -242,8 +228,7 @@ async fn tabs_do_not_disturb_each_other() {
 
 #[tokio::test]
 async fn the_eleventh_tab_closes_the_first_and_spares_the_others() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     let mut callbacks = Vec::new();
     for _ in 0..11 {
         let consent = merchant.start_connecting().await;
@@ -259,8 +244,7 @@ async fn the_eleventh_tab_closes_the_first_and_spares_the_others() {
 
 #[tokio::test]
 async fn abandoned_tabs_make_room_once_their_time_has_passed() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     for _ in 0..10 {
         merchant.start_connecting().await;
     }
@@ -270,8 +254,7 @@ async fn abandoned_tabs_make_room_once_their_time_has_passed() {
 
 #[tokio::test]
 async fn a_person_may_start_thirty_times_a_minute() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     let mut refused = 0;
     for _ in 0..100 {
         let location = authorize_url(&merchant, &test).await;
@@ -284,8 +267,7 @@ async fn a_person_may_start_thirty_times_a_minute() {
 
 #[tokio::test]
 async fn whoever_has_no_session_is_sent_to_sign_in_even_in_a_busy_minute() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     for _ in 0..30 {
         authorize_url(&merchant, &test).await;
     }
@@ -298,9 +280,7 @@ async fn whoever_has_no_session_is_sent_to_sign_in_even_in_a_busy_minute() {
 
 #[tokio::test]
 async fn a_refusal_at_vk_is_told_and_leaves_a_working_connection_alone() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(ANNA).await;
+    let (_test, merchant) = TestStack::connected().await;
     let consent = merchant.start_connecting().await;
     let callback = merchant.refuse(&consent).await;
     let page = merchant.browser.come_from_elsewhere(&callback).await;
@@ -312,9 +292,7 @@ async fn a_refusal_at_vk_is_told_and_leaves_a_working_connection_alone() {
 
 #[tokio::test]
 async fn an_error_without_a_sound_state_changes_nothing() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(ANNA).await;
+    let (test, merchant) = TestStack::connected().await;
     let before = test.connections().rows().await;
     let url = test.url(&format!("/vk/callback?error=access_denied&state={}", "A".repeat(43)));
     assert_eq!(merchant.browser.come_from_elsewhere(&url).await.path(), "/vk?error=invalid_state");
@@ -323,8 +301,7 @@ async fn an_error_without_a_sound_state_changes_nothing() {
 
 #[tokio::test]
 async fn an_error_of_vk_that_is_no_refusal_is_told_in_other_words() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     let state = parameter(&authorize_url(&merchant, &test).await, "state");
     let url = test.url(&format!("/vk/callback?error=server_error&error_description=canary&state={state}"));
     let page = merchant.browser.come_from_elsewhere(&url).await;
@@ -334,9 +311,7 @@ async fn an_error_of_vk_that_is_no_refusal_is_told_in_other_words() {
 
 #[tokio::test]
 async fn a_code_that_vk_refuses_ends_the_attempt_and_leaves_the_connection_alone() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(ANNA).await;
+    let (_test, merchant) = TestStack::connected().await;
     let consent = merchant.start_connecting().await;
     let callback = with(&merchant.allow(&consent, ANNA).await, "code", "not-a-code");
     let page = merchant.browser.come_from_elsewhere(&callback).await;
@@ -346,10 +321,9 @@ async fn a_code_that_vk_refuses_ends_the_attempt_and_leaves_the_connection_alone
 
 #[tokio::test]
 async fn a_token_with_too_few_rights_is_not_connected() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (_test, merchant) = TestStack::signed_in().await;
     let consent = merchant.start_connecting().await;
-    let form = consent.form("/authorize").without("market").with("account", "1000001");
+    let form = consent.form("/authorize").without("market").with("account", &ANNA.to_string());
     let page = merchant.browser.submit(form.with("decision", "allow")).await;
     assert_eq!(page.path(), "/vk?error=permission_missing");
     assert!(merchant.dashboard().await.contains("Не подключено"));
@@ -358,14 +332,14 @@ async fn a_token_with_too_few_rights_is_not_connected() {
 #[tokio::test]
 async fn a_token_that_expires_says_when_and_turns_red_then() {
     let test = TestStack::with_parameters([("DisplayTimezone", "UTC")]).await;
-    let merchant = test.merchant("demo|romashka").await;
+    let merchant = test.merchant(ROMASHKA).await;
     let consent = merchant.start_connecting().await;
-    let form = consent.form("/authorize").without("offline").with("account", "1000001");
+    let form = consent.form("/authorize").without("offline").with("account", &ANNA.to_string());
     merchant.browser.submit(form.with("decision", "allow")).await;
     let page = merchant.open("/vk").await.text();
     assert!(page.contains("Доступ действует до 23 ноября 2026, 04:16 UTC"), "{page}");
     test.clock.advance(SignedDuration::from_hours(24));
-    let merchant = test.merchant("demo|romashka").await;
+    let merchant = test.merchant(ROMASHKA).await;
     assert!(merchant.open("/vk").await.text().contains("Срок доступа истёк"));
     test.stack.vk().take_calls();
     test.stack.sweep().await.unwrap();
@@ -375,11 +349,10 @@ async fn a_token_that_expires_says_when_and_turns_red_then() {
 
 #[tokio::test]
 async fn a_token_without_expiry_never_turns_red_by_itself() {
-    let test = TestStack::start().await;
-    test.merchant("demo|romashka").await.connect(ANNA).await;
+    let (test, _) = TestStack::connected().await;
     test.clock.advance(SignedDuration::from_hours(24 * 365));
     test.stack.sweep().await.unwrap();
-    let merchant = test.merchant("demo|romashka").await;
+    let merchant = test.merchant(ROMASHKA).await;
     assert!(merchant.dashboard().await.contains("Работает"));
 }
 
@@ -387,7 +360,7 @@ async fn a_token_without_expiry_never_turns_red_by_itself() {
 async fn a_deactivated_account_is_not_connected() {
     let test = TestStack::start().await;
     test.stack.vk().deactivate(ANNA, Some("banned"));
-    let merchant = test.merchant("demo|romashka").await;
+    let merchant = test.merchant(ROMASHKA).await;
     assert_eq!(merchant.connect(ANNA).await.path(), "/vk?error=account_unavailable");
 }
 
@@ -402,8 +375,7 @@ async fn trouble_at_vk_ends_in_words_at_every_step() {
         Weather::Silent,
     ];
     for weather in down {
-        let test = TestStack::start().await;
-        let merchant = test.merchant("demo|romashka").await;
+        let (test, merchant) = TestStack::signed_in().await;
         let consent = merchant.start_connecting().await;
         let callback = merchant.allow(&consent, ANNA).await;
         test.stack.vk().set_weather(weather);
@@ -424,9 +396,7 @@ async fn a_profile_that_cannot_be_read_leaves_the_old_connection_alone() {
         (5, "profile"),
     ];
     for (code, told) in table {
-        let test = TestStack::start().await;
-        let merchant = test.merchant("demo|romashka").await;
-        merchant.connect(ANNA).await;
+        let (test, merchant) = TestStack::connected().await;
         test.stack.vk().answer_with_error(ANNA, Some(code));
         assert_eq!(merchant.connect(ANNA).await.path(), format!("/vk?error={told}"), "VK's error {code}");
         test.stack.vk().answer_with_error(ANNA, None);
@@ -437,9 +407,7 @@ async fn a_profile_that_cannot_be_read_leaves_the_old_connection_alone() {
 
 #[tokio::test]
 async fn a_secret_changed_at_vk_and_in_secrets_manager_is_picked_up_at_once() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(ANNA).await;
+    let (test, merchant) = TestStack::connected().await;
     test.stack.vk().set_client_secret("rotated");
     assert_eq!(merchant.connect(ANNA).await.path(), "/vk?error=app_rejected");
     test.stack.aws().put_secret("local/vk-client-secret", "rotated");
@@ -448,8 +416,7 @@ async fn a_secret_changed_at_vk_and_in_secrets_manager_is_picked_up_at_once() {
 
 #[tokio::test]
 async fn a_phone_gets_vks_page_for_phones() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     let cookie = format!("session={}", merchant.browser.cookie("session").unwrap());
     let mut event = crate::support::event("GET /vk/connect", "", &[&cookie]);
     event["headers"]["sec-ch-ua-mobile"] = "?1".into();
@@ -460,8 +427,7 @@ async fn a_phone_gets_vks_page_for_phones() {
 
 #[tokio::test]
 async fn another_site_cannot_make_a_browser_start_connecting() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     let page = merchant.browser.come_from_elsewhere(&test.url("/vk/connect")).await;
     assert_eq!(page.status, 403);
     assert!(page.text().contains("Действие не подтверждено"));
@@ -469,8 +435,7 @@ async fn another_site_cannot_make_a_browser_start_connecting() {
 
 #[tokio::test]
 async fn a_callback_without_a_cookie_is_sent_round_once_and_then_to_sign_in() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     let consent = merchant.start_connecting().await;
     let callback = merchant.allow(&consent, ANNA).await;
     test.stack.vk().take_calls();
@@ -488,13 +453,12 @@ async fn a_callback_without_a_cookie_is_sent_round_once_and_then_to_sign_in() {
 
 #[tokio::test]
 async fn a_person_whose_session_ended_at_vk_signs_in_and_reads_why() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (_test, merchant) = TestStack::signed_in().await;
     let consent = merchant.start_connecting().await;
     let callback = merchant.allow(&consent, ANNA).await;
     merchant.browser.forget_cookie("session");
     let sign_in = merchant.browser.come_from_elsewhere(&callback).await;
-    let form = sign_in.form("/authorize").with("person", "demo|romashka");
+    let form = sign_in.form("/authorize").with("person", ROMASHKA);
     let page = merchant.browser.submit(form).await;
     assert_eq!(page.path(), "/vk?error=session_expired");
     assert!(page.text().contains("Сеанс завершился раньше"));
@@ -502,8 +466,7 @@ async fn a_person_whose_session_ended_at_vk_signs_in_and_reads_why() {
 
 #[tokio::test]
 async fn the_secret_and_the_tokens_travel_in_bodies_and_headers_alone() {
-    let test = TestStack::start().await;
-    test.merchant("demo|romashka").await.connect(ANNA).await;
+    let (test, _) = TestStack::connected().await;
     test.stack.sweep().await.unwrap();
     for call in test.stack.vk().take_calls() {
         assert_eq!((call.http_method.as_str(), call.query.as_str()), ("POST", ""), "{}", call.path);
@@ -513,7 +476,7 @@ async fn the_secret_and_the_tokens_travel_in_bodies_and_headers_alone() {
 #[tokio::test]
 async fn the_documented_get_form_works_where_it_is_configured() {
     let test = TestStack::with_parameters([("VkTokenMethod", "get")]).await;
-    let merchant = test.merchant("demo|romashka").await;
+    let merchant = test.merchant(ROMASHKA).await;
     assert!(merchant.connect(ANNA).await.text().contains("Работает"));
     let calls = test.stack.vk().take_calls();
     let exchange = calls.iter().find(|call| call.path == "/access_token").unwrap();

@@ -1,14 +1,10 @@
 //! Disconnecting: by the person's own form, and by nothing else.
 
-use crate::support::TestStack;
-
-const ANNA: u64 = 1_000_001;
+use crate::support::{ANNA, LAVKA, ROMASHKA, TestStack};
 
 #[tokio::test]
 async fn disconnecting_twice_is_no_mistake() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(ANNA).await;
+    let (test, merchant) = TestStack::connected().await;
     let form = merchant.open("/vk").await.form("/vk/disconnect");
     for _ in 0..2 {
         let page = merchant.browser.submit_without_following(form.clone()).await;
@@ -19,7 +15,7 @@ async fn disconnecting_twice_is_no_mistake() {
 #[tokio::test]
 async fn a_forged_form_is_refused_and_changes_nothing() {
     let test = TestStack::start().await;
-    let (maria, boris) = (test.merchant("demo|romashka").await, test.merchant("demo|lavka").await);
+    let (maria, boris) = (test.merchant(ROMASHKA).await, test.merchant(LAVKA).await);
     maria.connect(ANNA).await;
     boris.connect(ANNA).await;
     let form = maria.open("/vk").await.form("/vk/disconnect");
@@ -44,18 +40,14 @@ async fn a_forged_form_is_refused_and_changes_nothing() {
 
 #[tokio::test]
 async fn other_methods_find_nothing_there() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(ANNA).await;
+    let (_test, merchant) = TestStack::connected().await;
     assert_eq!(merchant.open("/vk/disconnect").await.status, 404);
     assert!(merchant.dashboard().await.contains("Работает"));
 }
 
 #[tokio::test]
 async fn a_form_of_an_ended_session_leads_to_the_login_page_which_says_so() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(ANNA).await;
+    let (test, merchant) = TestStack::connected().await;
     let form = merchant.open("/vk").await.form("/vk/disconnect");
     test.clock.advance(jiff::SignedDuration::from_hours(2));
     let page = merchant.browser.submit_without_following(form).await;
@@ -63,15 +55,13 @@ async fn a_form_of_an_ended_session_leads_to_the_login_page_which_says_so() {
     let page = merchant.browser.open(&page.location()).await;
     assert_eq!(page.status, 200, "the chain of redirects ends on our own page");
     assert!(page.text().contains("Сеанс завершён"));
-    let merchant = test.merchant("demo|romashka").await;
+    let merchant = test.merchant(ROMASHKA).await;
     assert!(merchant.open("/vk").await.text().contains("Анна"), "nothing was disconnected");
 }
 
 #[tokio::test]
 async fn a_person_may_disconnect_thirty_times_a_minute() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(ANNA).await;
+    let (test, merchant) = TestStack::connected().await;
     let form = merchant.open("/vk").await.form("/vk/disconnect");
     let row = test.connections().row().await;
     let mut capped = 0;
@@ -85,9 +75,7 @@ async fn a_person_may_disconnect_thirty_times_a_minute() {
 
 #[tokio::test]
 async fn disconnecting_nothing_counts_as_well() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(ANNA).await;
+    let (test, merchant) = TestStack::connected().await;
     let form = merchant.open("/vk").await.form("/vk/disconnect");
     let mut capped = 0;
     for _ in 0..35 {

@@ -1,8 +1,6 @@
 //! What people see when something the product depends on does not answer.
 
-use crate::support::TestStack;
-
-const ANNA: u64 = 1_000_001;
+use crate::support::{ANNA, IVAN, TestStack};
 
 /// A page that says it is our fault, names nothing of ours, and can be found in the logs.
 fn assert_calm(page: &crate::support::Page) {
@@ -16,8 +14,7 @@ fn assert_calm(page: &crate::support::Page) {
 
 #[tokio::test]
 async fn pages_are_calm_when_the_store_is_down() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     let form = merchant.open("/vk").await;
     test.stack.aws().calls().break_operation("BatchGetItem");
     test.stack.aws().calls().break_operation("TransactWriteItems");
@@ -32,12 +29,10 @@ async fn pages_are_calm_when_the_store_is_down() {
 
 #[tokio::test]
 async fn a_connection_that_cannot_be_saved_is_told_and_the_old_one_stays() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(ANNA).await;
+    let (test, merchant) = TestStack::connected().await;
     let before = test.connections().row().await;
     test.stack.aws().calls().break_operation("PutItem");
-    let page = merchant.connect(1_000_002).await;
+    let page = merchant.connect(IVAN).await;
     assert_eq!(page.path(), "/vk?error=storage");
     assert!(page.text().contains("Не удалось сохранить подключение"));
     assert_eq!(test.connections().row().await, before);
@@ -45,8 +40,7 @@ async fn a_connection_that_cannot_be_saved_is_told_and_the_old_one_stays() {
 
 #[tokio::test]
 async fn an_attempt_that_cannot_be_spent_does_not_reach_vk() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     let consent = merchant.start_connecting().await;
     let callback = merchant.allow(&consent, ANNA).await;
     test.stack.aws().calls().break_operation("TransactWriteItems");
@@ -60,8 +54,7 @@ async fn an_attempt_that_cannot_be_spent_does_not_reach_vk() {
 
 #[tokio::test]
 async fn secrets_that_cannot_be_read_do_not_cost_the_person_the_attempt() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     test.clock.advance(jiff::SignedDuration::from_mins(6));
     test.stack.aws().calls().break_operation("GetSecretValue");
     let consent = merchant.start_connecting().await;
@@ -73,9 +66,7 @@ async fn secrets_that_cannot_be_read_do_not_cost_the_person_the_attempt() {
 
 #[tokio::test]
 async fn keys_left_unread_are_asked_for_again() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(ANNA).await;
+    let (test, merchant) = TestStack::connected().await;
     test.stack.aws().calls().leave_unprocessed(2);
     test.stack.aws().calls().take();
     assert!(merchant.dashboard().await.contains("Работает"));

@@ -2,11 +2,18 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{TestStack, event, response_header};
+use crate::support::{Merchant, TestStack, event, response_header};
 
-async fn signed_in(test: &TestStack) -> String {
-    let merchant = test.merchant("demo|romashka").await;
+/// The cookie that signs a merchant in, as an event holds it.
+fn session_cookie(merchant: &Merchant) -> String {
     format!("session={}", merchant.browser.cookie("session").unwrap())
+}
+
+/// A stack, and the cookie of a merchant who has signed in.
+async fn signed_in() -> (TestStack, String) {
+    let (test, merchant) = TestStack::signed_in().await;
+    let cookie = session_cookie(&merchant);
+    (test, cookie)
 }
 
 /// The event of a form posted from the product's own page.
@@ -22,8 +29,7 @@ fn posted(test: &TestStack, route: &str, cookie: &str, body: &str) -> Value {
 
 #[tokio::test]
 async fn page_answers_a_signed_in_person() {
-    let test = TestStack::start().await;
-    let cookie = signed_in(&test).await;
+    let (test, cookie) = signed_in().await;
     let answer = test.stack.invoke("page", &event("GET /vk", "", &[&cookie])).await.unwrap();
     assert_eq!(answer["statusCode"], 200);
     assert_eq!(response_header(&answer, "content-type"), "text/html; charset=utf-8");
@@ -33,8 +39,7 @@ async fn page_answers_a_signed_in_person() {
 
 #[tokio::test]
 async fn page_shows_the_words_of_an_error_code() {
-    let test = TestStack::start().await;
-    let cookie = signed_in(&test).await;
+    let (test, cookie) = signed_in().await;
     let event = event("GET /vk", "error=no_token", &[&cookie]);
     let answer = test.stack.invoke("page", &event).await.unwrap();
     assert!(answer["body"].as_str().unwrap().contains("ВКонтакте не выдал доступ"));
@@ -42,8 +47,7 @@ async fn page_shows_the_words_of_an_error_code() {
 
 #[tokio::test]
 async fn dashboard_answers_both_of_its_routes() {
-    let test = TestStack::start().await;
-    let cookie = signed_in(&test).await;
+    let (test, cookie) = signed_in().await;
     let answer = test.stack.invoke("dashboard", &event("GET /", "", &[&cookie])).await.unwrap();
     assert_eq!((&answer["statusCode"], response_header(&answer, "location")), (&json!(303), "/connections"));
     let answer = test.stack.invoke("dashboard", &event("GET /connections", "", &[&cookie])).await.unwrap();
@@ -52,8 +56,7 @@ async fn dashboard_answers_both_of_its_routes() {
 
 #[tokio::test]
 async fn connect_answers_with_vks_address() {
-    let test = TestStack::start().await;
-    let cookie = signed_in(&test).await;
+    let (test, cookie) = signed_in().await;
     let answer = test.stack.invoke("connect", &event("GET /vk/connect", "", &[&cookie])).await.unwrap();
     assert_eq!(answer["statusCode"], 303);
     assert!(response_header(&answer, "location").starts_with(&test.stack.vk().url()));
@@ -61,8 +64,7 @@ async fn connect_answers_with_vks_address() {
 
 #[tokio::test]
 async fn the_hosts_a_request_names_are_not_believed() {
-    let test = TestStack::start().await;
-    let cookie = signed_in(&test).await;
+    let (test, cookie) = signed_in().await;
     for (name, value) in
         [("host", "evil.example"), ("x-forwarded-host", "evil.example"), ("host", "a b:99999")]
     {
@@ -83,8 +85,7 @@ async fn the_hosts_a_request_names_are_not_believed() {
 
 #[tokio::test]
 async fn callback_answers_with_a_redirect_and_nothing_of_the_code() {
-    let test = TestStack::start().await;
-    let cookie = signed_in(&test).await;
+    let (test, cookie) = signed_in().await;
     let query = format!("code=canary&state={}", "A".repeat(43));
     let answer = test.stack.invoke("callback", &event("GET /vk/callback", &query, &[&cookie])).await.unwrap();
     assert_eq!(answer["statusCode"], 303);
@@ -96,11 +97,9 @@ async fn callback_answers_with_a_redirect_and_nothing_of_the_code() {
 #[tokio::test]
 async fn disconnect_reads_forms_in_base64() {
     use base64::Engine as _;
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(1_000_001).await;
+    let (test, merchant) = TestStack::connected().await;
     let csrf = merchant.open("/vk").await.form("/vk/disconnect").field("csrf").unwrap().to_owned();
-    let cookie = format!("session={}", merchant.browser.cookie("session").unwrap());
+    let cookie = session_cookie(&merchant);
     let body = base64::engine::general_purpose::STANDARD.encode(format!("csrf={csrf}"));
     let mut event = posted(&test, "POST /vk/disconnect", &cookie, &body);
     event["isBase64Encoded"] = true.into();
@@ -111,8 +110,7 @@ async fn disconnect_reads_forms_in_base64() {
 
 #[tokio::test]
 async fn disconnect_refuses_what_is_no_form() {
-    let test = TestStack::start().await;
-    let cookie = signed_in(&test).await;
+    let (test, cookie) = signed_in().await;
     let mut event = posted(&test, "POST /vk/disconnect", &cookie, "{}");
     event["headers"]["content-type"] = "application/json".into();
     assert_eq!(test.stack.invoke("disconnect", &event).await.unwrap()["statusCode"], 415);

@@ -1,6 +1,6 @@
 //! The security headers, on every answer there is.
 
-use crate::support::{Page, TestStack};
+use crate::support::{ANNA, Page, ROMASHKA, TestStack};
 
 const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
                    base-uri 'none'; object-src 'none'; frame-ancestors 'none'";
@@ -24,8 +24,8 @@ fn assert_secure(page: &Page) {
 
 /// One answer of every kind: pages, redirects, refusals, files, failures.
 async fn answers(test: &TestStack) -> Vec<Page> {
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(1_000_001).await;
+    let merchant = test.merchant(ROMASHKA).await;
+    merchant.connect(ANNA).await;
     let mut answers = Vec::new();
     for path in [
         "/",
@@ -48,7 +48,7 @@ async fn answers(test: &TestStack) -> Vec<Page> {
     answers.push(merchant.browser.submit_without_following(form).await);
     answers.push(merchant.open("/login").await);
     test.stack.aws().calls().break_operation("BatchGetItem");
-    let merchant = test.merchant("demo|romashka").await;
+    let merchant = test.merchant(ROMASHKA).await;
     answers.push(merchant.open("/vk").await);
     answers
 }
@@ -101,8 +101,7 @@ async fn every_cookie_is_closed_to_scripts_and_to_other_sites() {
 
 #[tokio::test]
 async fn ten_open_attempts_do_not_swell_the_requests_headers() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (_test, merchant) = TestStack::signed_in().await;
     for _ in 0..10 {
         merchant.start_connecting().await;
     }

@@ -1,14 +1,10 @@
 //! The main job, from beginning to end.
 
-use crate::support::TestStack;
-
-const ANNA: u64 = 1_000_001;
-const IVAN: u64 = 1_000_002;
+use crate::support::{ANNA, IVAN, LAVKA, ROMASHKA, TestStack};
 
 #[tokio::test]
 async fn a_merchant_connects_sees_it_break_reconnects_and_disconnects() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     assert!(merchant.dashboard().await.contains("Не подключено"));
 
     let page = merchant.connect(ANNA).await;
@@ -36,7 +32,7 @@ async fn a_merchant_connects_sees_it_break_reconnects_and_disconnects() {
 #[tokio::test]
 async fn merchants_see_their_own_connections_alone() {
     let test = TestStack::start().await;
-    let (maria, boris) = (test.merchant("demo|romashka").await, test.merchant("demo|lavka").await);
+    let (maria, boris) = (test.merchant(ROMASHKA).await, test.merchant(LAVKA).await);
     maria.connect(ANNA).await;
     boris.connect(IVAN).await;
     assert!(maria.dashboard().await.contains("Анна Смирнова"));
@@ -49,7 +45,7 @@ async fn merchants_see_their_own_connections_alone() {
 #[tokio::test]
 async fn one_vk_account_may_serve_two_merchants() {
     let test = TestStack::start().await;
-    for person in ["demo|romashka", "demo|lavka"] {
+    for person in [ROMASHKA, LAVKA] {
         let merchant = test.merchant(person).await;
         assert!(merchant.connect(ANNA).await.text().contains("Анна Смирнова"));
     }
@@ -57,18 +53,14 @@ async fn one_vk_account_may_serve_two_merchants() {
 
 #[tokio::test]
 async fn another_account_may_take_the_place_of_the_first() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(ANNA).await;
+    let (_test, merchant) = TestStack::connected().await;
     let page = merchant.connect(IVAN).await.text();
     assert!(page.contains("Иван Петров") && !page.contains("Анна"), "{page}");
 }
 
 #[tokio::test]
 async fn after_three_quarters_of_an_hour_without_an_answer_the_dashboard_turns_amber() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(ANNA).await;
+    let (test, merchant) = TestStack::connected().await;
     test.stack.vk().set_weather(local::vk::Weather::Down);
     for _ in 0..3 {
         test.clock.advance(jiff::SignedDuration::from_mins(15));

@@ -2,9 +2,7 @@
 
 use local::vk::Weather;
 
-use crate::support::{TestStack, logged, start_log};
-
-const ANNA: u64 = 1_000_001;
+use crate::support::{ANNA, TestStack, logged, start_log};
 
 /// The lines of this product's own crates; of libraries, those that the telemetry lets through,
 /// which cuts them off at `INFO`.
@@ -35,8 +33,7 @@ fn own_lines(log: &str) -> String {
 #[tokio::test]
 async fn no_log_line_and_no_answer_holds_a_secret_whatever_goes_wrong() {
     start_log();
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     let mut secrets: Vec<String> = ["vk-client-secret", "token-keys", "oidc-client-secret"]
         .iter()
         .flat_map(|name| {
@@ -94,8 +91,7 @@ async fn no_log_line_and_no_answer_holds_a_secret_whatever_goes_wrong() {
 
 #[tokio::test]
 async fn the_table_holds_no_readable_token() {
-    let test = TestStack::start().await;
-    test.merchant("demo|romashka").await.connect(ANNA).await;
+    let (test, _) = TestStack::connected().await;
     let tokens = test.stack.vk().tokens();
     assert_eq!(tokens.len(), 1);
     let dump = format!("{:?}", test.connections().rows().await);

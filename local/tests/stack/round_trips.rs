@@ -1,14 +1,10 @@
 //! How often a request asks the store, counted at the endpoint.
 
-use crate::support::TestStack;
-
-const ANNA: u64 = 1_000_001;
+use crate::support::{ANNA, TestStack};
 
 #[tokio::test]
 async fn a_page_is_one_call() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(ANNA).await;
+    let (test, merchant) = TestStack::connected().await;
     for path in ["/connections", "/vk", "/vk?error=access_denied"] {
         test.stack.aws().calls().take();
         assert_eq!(merchant.open(path).await.status, 200);
@@ -18,8 +14,7 @@ async fn a_page_is_one_call() {
 
 #[tokio::test]
 async fn sliding_the_idle_limit_costs_one_more_call_every_five_minutes() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     test.clock.advance(jiff::SignedDuration::from_mins(5));
     test.stack.aws().calls().take();
     merchant.open("/vk").await;
@@ -41,8 +36,7 @@ async fn whoever_is_not_signed_in_costs_nothing() {
 
 #[tokio::test]
 async fn connecting_is_one_call_and_coming_back_two() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     test.stack.aws().calls().take();
     let consent = merchant.start_connecting().await;
     assert_eq!(test.stack.aws().calls().take(), ["TransactWriteItems"]);
@@ -53,8 +47,7 @@ async fn connecting_is_one_call_and_coming_back_two() {
 
 #[tokio::test]
 async fn a_callback_that_fails_is_two_calls() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     let consent = merchant.start_connecting().await;
     let callback = merchant.refuse(&consent).await;
     test.stack.aws().calls().take();
@@ -64,8 +57,7 @@ async fn a_callback_that_fails_is_two_calls() {
 
 #[tokio::test]
 async fn a_repeated_callback_is_two_calls() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     let consent = merchant.start_connecting().await;
     let callback = merchant.allow(&consent, ANNA).await;
     merchant.browser.come_from_elsewhere(&callback).await;
@@ -77,9 +69,7 @@ async fn a_repeated_callback_is_two_calls() {
 
 #[tokio::test]
 async fn disconnecting_is_one_call() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(ANNA).await;
+    let (test, merchant) = TestStack::connected().await;
     let form = merchant.open("/vk").await.form("/vk/disconnect");
     test.stack.aws().calls().take();
     merchant.browser.submit_without_following(form).await;
@@ -88,9 +78,7 @@ async fn disconnecting_is_one_call() {
 
 #[tokio::test]
 async fn secrets_are_asked_for_again_after_five_minutes() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(ANNA).await;
+    let (test, merchant) = TestStack::connected().await;
     test.stack.aws().calls().take();
     merchant.connect(ANNA).await;
     assert!(!test.stack.aws().calls().take().contains(&"GetSecretValue".to_owned()));

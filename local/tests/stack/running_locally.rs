@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::ChildStdout;
 
-use crate::support::Browser;
+use crate::support::{ANNA, Browser, ROMASHKA};
 
 /// A running command that is killed when the test ends early.
 struct Running {
@@ -55,7 +55,7 @@ impl Running {
     async fn signed_in(&self) -> Browser {
         let browser = Browser::new(&self.product);
         let sign_in = browser.open(&format!("{}/login", self.product)).await;
-        browser.submit(sign_in.form("/authorize").with("person", "demo|romashka")).await;
+        browser.submit(sign_in.form("/authorize").with("person", ROMASHKA)).await;
         browser
     }
 }
@@ -87,7 +87,7 @@ async fn it_keeps_its_data_from_one_run_to_the_next() {
     let running = start(&arguments).await;
     let browser = running.signed_in().await;
     let consent = browser.follow(&format!("{}/vk/connect", running.product)).await;
-    let form = consent.form("/authorize").with("account", "1000001").with("decision", "allow");
+    let form = consent.form("/authorize").with("account", &ANNA.to_string()).with("decision", "allow");
     assert!(browser.submit(form).await.text().contains("Анна Смирнова"));
     running.interrupt().await;
 

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde_json::json;
 
-use crate::support::{TestStack, text};
+use crate::support::{ANNA, IVAN, LAVKA, ROMASHKA, TestStack, text};
 
 #[tokio::test]
 async fn pages_send_whoever_is_not_signed_in_to_sign_in() {
@@ -28,7 +28,7 @@ async fn a_person_ends_where_they_were_headed() {
     ] {
         let browser = test.browser();
         let sign_in = browser.open(&test.url(asked)).await;
-        let form = sign_in.form("/authorize").with("person", "demo|romashka");
+        let form = sign_in.form("/authorize").with("person", ROMASHKA);
         assert_eq!(browser.submit(form).await.path(), reached);
     }
 }
@@ -40,7 +40,7 @@ async fn a_forged_place_leads_nowhere_else() {
         let browser = test.browser();
         browser.set_cookie("place", forged);
         let sign_in = browser.open(&test.url("/login")).await;
-        let form = sign_in.form("/authorize").with("person", "demo|romashka");
+        let form = sign_in.form("/authorize").with("person", ROMASHKA);
         assert_eq!(browser.submit(form).await.path(), "/connections");
     }
 }
@@ -59,10 +59,9 @@ async fn the_issuer_is_asked_by_code_flow_with_pkce() {
 
 #[tokio::test]
 async fn a_session_cookie_is_new_at_every_sign_in_and_the_old_one_ends() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     let first = merchant.browser.cookie("session").unwrap();
-    merchant.sign_in("demo|romashka").await;
+    merchant.sign_in(ROMASHKA).await;
     let second = merchant.browser.cookie("session").unwrap();
     assert_ne!(first, second);
     merchant.browser.set_cookie("session", &first);
@@ -77,15 +76,15 @@ async fn a_session_somebody_else_made_up_is_not_adopted() {
     let browser = test.browser();
     browser.set_cookie("session", made_up);
     let sign_in = browser.open(&test.url("/vk")).await;
-    browser.submit(sign_in.form("/authorize").with("person", "demo|romashka")).await;
+    browser.submit(sign_in.form("/authorize").with("person", ROMASHKA)).await;
     assert_ne!(browser.cookie("session").unwrap(), made_up);
 }
 
 #[tokio::test]
 async fn a_session_is_believed_for_its_own_user_alone() {
     let test = TestStack::start().await;
-    let (maria, boris) = (test.merchant("demo|romashka").await, test.merchant("demo|lavka").await);
-    boris.connect(1_000_002).await;
+    let (maria, boris) = (test.merchant(ROMASHKA).await, test.merchant(LAVKA).await);
+    boris.connect(IVAN).await;
     let (_, secret) = {
         let cookie = maria.browser.cookie("session").unwrap();
         cookie.split_once('.').map(|(user, secret)| (user.to_owned(), secret.to_owned())).unwrap()
@@ -101,8 +100,7 @@ async fn a_session_is_believed_for_its_own_user_alone() {
 
 #[tokio::test]
 async fn the_table_holds_nothing_that_signs_in_or_finishes_an_attempt() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     let consent = merchant.start_connecting().await;
     let state = consent.form("/authorize").field("state").unwrap().to_owned();
     let cookie = merchant.browser.cookie("session").unwrap();
@@ -113,8 +111,7 @@ async fn the_table_holds_nothing_that_signs_in_or_finishes_an_attempt() {
 
 #[tokio::test]
 async fn an_hour_without_activity_ends_a_session_and_activity_keeps_it() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     for _ in 0..3 {
         test.clock.advance(SignedDuration::from_mins(59));
         assert_eq!(merchant.open("/vk").await.path(), "/vk");
@@ -128,12 +125,11 @@ async fn an_hour_without_activity_ends_a_session_and_activity_keeps_it() {
 
 #[tokio::test]
 async fn going_to_vk_and_coming_back_is_activity() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     test.clock.advance(SignedDuration::from_mins(59));
     let consent = merchant.start_connecting().await;
     test.clock.advance(SignedDuration::from_mins(9));
-    let callback = merchant.allow(&consent, 1_000_001).await;
+    let callback = merchant.allow(&consent, ANNA).await;
     merchant.browser.come_from_elsewhere_without_following(&callback).await;
     test.clock.advance(SignedDuration::from_mins(59));
     assert_eq!(merchant.open("/vk").await.path(), "/vk");
@@ -141,8 +137,7 @@ async fn going_to_vk_and_coming_back_is_activity() {
 
 #[tokio::test]
 async fn a_day_ends_a_session_however_active() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     for _ in 0..47 {
         test.clock.advance(SignedDuration::from_mins(30));
         assert_eq!(merchant.open("/vk").await.path(), "/vk");
@@ -154,10 +149,9 @@ async fn a_day_ends_a_session_however_active() {
 
 #[tokio::test]
 async fn signing_out_ends_the_session_and_its_open_attempts() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     let consent = merchant.start_connecting().await;
-    let callback = merchant.allow(&consent, 1_000_001).await;
+    let callback = merchant.allow(&consent, ANNA).await;
     let cookie = merchant.browser.cookie("session").unwrap();
     let page = merchant.sign_out().await;
     assert!(page.text().contains("Вы вышли из системы"), "{}", page.text());
@@ -174,8 +168,7 @@ async fn signing_out_ends_the_session_and_its_open_attempts() {
 
 #[tokio::test]
 async fn a_forged_sign_out_is_refused() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (_test, merchant) = TestStack::signed_in().await;
     let form = merchant.open("/connections").await.form("/logout");
     for forged in
         [form.clone().without("csrf"), form.clone().with_header("origin", Some("https://evil.example"))]
@@ -191,7 +184,7 @@ async fn a_sign_in_is_finished_in_the_browser_that_began_it() {
     let (own, other) = (test.browser(), test.browser());
     let sign_in = own.open(&test.url("/login")).await;
     other.open(&test.url("/login")).await;
-    let form = sign_in.form("/authorize").with("person", "demo|romashka");
+    let form = sign_in.form("/authorize").with("person", ROMASHKA);
     let callback = own.submit_without_following(form).await.location();
     let page = other.come_from_elsewhere(&callback).await;
     assert_eq!(page.status, 400);
@@ -207,7 +200,7 @@ async fn an_answer_in_another_issuers_name_signs_nobody_in() {
     for (issuer, status) in [("https://evil.example", 400), ("", 400), (own.as_str(), 200)] {
         let browser = test.browser();
         let sign_in = browser.open(&test.url("/login")).await;
-        let form = sign_in.form("/authorize").with("person", "demo|romashka");
+        let form = sign_in.form("/authorize").with("person", ROMASHKA);
         let callback = browser.submit_without_following(form).await.location();
         let answer = browser.come_from_elsewhere(&format!("{callback}&iss={issuer}")).await;
         assert_eq!(answer.status, status, "{issuer}");
@@ -217,8 +210,7 @@ async fn an_answer_in_another_issuers_name_signs_nobody_in() {
 
 #[tokio::test]
 async fn another_cookie_that_is_no_text_does_not_sign_anybody_out() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     let session = format!("session={}", merchant.browser.cookie("session").unwrap());
     let event =
         crate::support::event("GET /vk", "", &["note=\u{442}\u{435}\u{441}\u{442}", "a=\u{1}", &session]);
@@ -231,7 +223,7 @@ async fn two_tabs_may_sign_in_at_once() {
     let browser = test.browser();
     let tabs = [browser.open(&test.url("/vk")).await, browser.open(&test.url("/connections")).await];
     for tab in &tabs {
-        let page = browser.submit(tab.form("/authorize").with("person", "demo|romashka")).await;
+        let page = browser.submit(tab.form("/authorize").with("person", ROMASHKA)).await;
         assert_eq!(page.status, 200);
     }
 }
@@ -241,13 +233,13 @@ async fn a_sign_in_lives_for_ten_minutes_and_works_once() {
     let test = TestStack::start().await;
     let browser = test.browser();
     let sign_in = browser.open(&test.url("/login")).await;
-    let form = sign_in.form("/authorize").with("person", "demo|romashka");
+    let form = sign_in.form("/authorize").with("person", ROMASHKA);
     let callback = browser.submit_without_following(form).await.location();
     test.clock.advance(SignedDuration::from_mins(10));
     assert_eq!(browser.come_from_elsewhere(&callback).await.status, 400);
 
     let sign_in = browser.open(&test.url("/login")).await;
-    let form = sign_in.form("/authorize").with("person", "demo|romashka");
+    let form = sign_in.form("/authorize").with("person", ROMASHKA);
     let callback = browser.submit_without_following(form).await.location();
     assert_eq!(browser.come_from_elsewhere(&callback).await.status, 200);
     let again = browser.come_from_elsewhere(&callback).await;
@@ -280,7 +272,7 @@ async fn an_id_token_that_proves_nothing_signs_nobody_in() {
         test.stack.issuer().set_claim(claim, value);
         let browser = test.browser();
         let sign_in = browser.open(&test.url("/login")).await;
-        let page = browser.submit(sign_in.form("/authorize").with("person", "demo|romashka")).await;
+        let page = browser.submit(sign_in.form("/authorize").with("person", ROMASHKA)).await;
         assert_eq!(page.status, 400, "{claim}");
         assert_eq!(browser.cookie("session"), None, "{claim}");
     }
@@ -288,11 +280,10 @@ async fn an_id_token_that_proves_nothing_signs_nobody_in() {
 
 #[tokio::test]
 async fn a_new_signing_key_is_fetched_when_it_is_first_met() {
-    let test = TestStack::start().await;
-    test.merchant("demo|romashka").await;
+    let (test, _) = TestStack::signed_in().await;
     test.clock.advance(SignedDuration::from_mins(1));
     test.stack.issuer().rotate_key();
-    let merchant = test.merchant("demo|romashka").await;
+    let merchant = test.merchant(ROMASHKA).await;
     assert_eq!(merchant.open("/vk").await.path(), "/vk");
 }
 
@@ -300,7 +291,7 @@ async fn a_new_signing_key_is_fetched_when_it_is_first_met() {
 async fn another_claim_may_name_the_merchant() {
     let test = TestStack::with_parameters([("OidcUserClaim", "merchant_id")]).await;
     test.stack.issuer().set_claim("merchant_id", json!("m-77"));
-    test.merchant("demo|romashka").await.connect(1_000_001).await;
+    test.merchant(ROMASHKA).await.connect(ANNA).await;
     assert_eq!(text(&test.connections().row().await, "user_id"), "m-77");
 }
 
@@ -314,15 +305,14 @@ async fn an_unverified_address_names_nobody() {
         test.stack.issuer().set_claim("email_verified", verified);
         let browser = test.browser();
         let sign_in = browser.open(&test.url("/login")).await;
-        let page = browser.submit(sign_in.form("/authorize").with("person", "demo|romashka")).await;
+        let page = browser.submit(sign_in.form("/authorize").with("person", ROMASHKA)).await;
         assert_eq!(page.status, status);
     }
 }
 
 #[tokio::test]
 async fn every_page_greets_the_person_and_offers_to_sign_out() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (_test, merchant) = TestStack::signed_in().await;
     for path in ["/connections", "/vk", "/vk?error=no_token"] {
         let page = merchant.open(path).await;
         assert!(page.text().contains("Мария Орлова, «Ромашка»"), "{path}");
@@ -333,7 +323,7 @@ async fn every_page_greets_the_person_and_offers_to_sign_out() {
 #[tokio::test]
 async fn session_limits_are_configurable() {
     let test = TestStack::with_parameters([("SessionIdleMinutes", "5")]).await;
-    let merchant = test.merchant("demo|romashka").await;
+    let merchant = test.merchant(ROMASHKA).await;
     test.clock.advance(SignedDuration::from_mins(5));
     let page = merchant.browser.open_without_following(&test.url("/vk")).await;
     assert_eq!(page.header("location"), "/login");

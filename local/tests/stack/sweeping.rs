@@ -5,15 +5,7 @@ use jiff::SignedDuration;
 use local::vk::Weather;
 use serde_json::Value;
 
-use crate::support::{TestStack, logged_by, start_log, text};
-
-const ANNA: u64 = 1_000_001;
-const IVAN: u64 = 1_000_002;
-
-async fn connected(test: &TestStack) {
-    test.merchant("demo|romashka").await.connect(ANNA).await;
-    test.stack.vk().take_calls();
-}
+use crate::support::{ANNA, IVAN, LAVKA, ROMASHKA, TestStack, logged_by, start_log, text};
 
 fn is_online(row: &crate::support::Row) -> bool {
     *row["is_online"].as_bool().unwrap()
@@ -32,7 +24,7 @@ fn count(summary: &Value, name: &str) -> u64 {
 #[tokio::test]
 async fn every_connection_is_asked_about_once_and_counted() {
     let test = TestStack::start().await;
-    for (person, account) in [("demo|romashka", ANNA), ("demo|lavka", IVAN), ("demo|empty", ANNA)] {
+    for (person, account) in [(ROMASHKA, ANNA), (LAVKA, IVAN), ("demo|empty", ANNA)] {
         test.merchant(person).await.connect(account).await;
     }
     test.stack.vk().take_calls();
@@ -56,7 +48,7 @@ async fn final_answers_turn_a_connection_off_and_say_why() {
     ];
     let test = TestStack::start().await;
     for (code, reason) in table {
-        connected(&test).await;
+        test.merchant(ROMASHKA).await.connect(ANNA).await;
         test.clock.advance(SignedDuration::from_mins(1));
         test.stack.vk().answer_with_error(ANNA, Some(code));
         let summary = test.stack.sweep().await.unwrap();
@@ -81,8 +73,8 @@ async fn answers_that_prove_nothing_keep_the_state_and_note_the_try() {
         (15, "inconclusive", 1),
     ];
     for (code, class, tries) in table {
-        let test = TestStack::start().await;
-        connected(&test).await;
+        let (test, _) = TestStack::connected().await;
+        test.stack.vk().take_calls();
         let before = test.connections().row().await;
         test.clock.advance(SignedDuration::from_mins(1));
         test.stack.vk().answer_with_error(ANNA, Some(code));
@@ -111,8 +103,7 @@ async fn no_weather_at_vk_turns_a_connection_off() {
         Weather::Endless,
         Weather::Slow,
     ] {
-        let test = TestStack::start().await;
-        connected(&test).await;
+        let (test, _) = TestStack::connected().await;
         test.stack.vk().set_weather(weather);
         test.stack.sweep().await.unwrap();
         assert!(is_online(&test.connections().row().await), "{weather:?}");
@@ -121,8 +112,8 @@ async fn no_weather_at_vk_turns_a_connection_off() {
 
 #[tokio::test]
 async fn a_passing_fault_is_retried_and_forgotten() {
-    let test = TestStack::start().await;
-    connected(&test).await;
+    let (test, _) = TestStack::connected().await;
+    test.stack.vk().take_calls();
     test.stack.vk().set_weather(Weather::RateLimited);
     let sweep = test.stack.sweep();
     let mend = async {
@@ -136,8 +127,7 @@ async fn a_passing_fault_is_retried_and_forgotten() {
 
 #[tokio::test]
 async fn a_broken_connection_that_works_again_turns_green() {
-    let test = TestStack::start().await;
-    connected(&test).await;
+    let (test, _) = TestStack::connected().await;
     test.stack.vk().deactivate(ANNA, Some("banned"));
     test.stack.sweep().await.unwrap();
     assert_eq!(text(&test.connections().row().await, "offline_reason"), "account_unavailable");
@@ -150,8 +140,7 @@ async fn a_broken_connection_that_works_again_turns_green() {
 
 #[tokio::test]
 async fn a_token_that_turned_out_to_be_another_accounts_proves_nothing() {
-    let test = TestStack::start().await;
-    connected(&test).await;
+    let (test, _) = TestStack::connected().await;
     let mut row = test.connections().row().await;
     row.insert("vk_user_id".to_owned(), AttributeValue::S("999".to_owned()));
     test.connections().put(row).await;
@@ -162,9 +151,7 @@ async fn a_token_that_turned_out_to_be_another_accounts_proves_nothing() {
 
 #[tokio::test]
 async fn a_verdict_on_a_connection_disconnected_meanwhile_brings_nothing_back() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(ANNA).await;
+    let (test, merchant) = TestStack::connected().await;
     test.stack.vk().take_calls();
     test.stack.vk().hold_answers();
     let disconnect = async {
@@ -179,9 +166,7 @@ async fn a_verdict_on_a_connection_disconnected_meanwhile_brings_nothing_back() 
 
 #[tokio::test]
 async fn a_verdict_on_an_old_token_leaves_the_new_one_alone() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(ANNA).await;
+    let (test, merchant) = TestStack::connected().await;
     test.stack.vk().take_calls();
     test.stack.vk().revoke_tokens(ANNA);
     test.stack.vk().hold_answers();
@@ -209,9 +194,7 @@ async fn a_verdict_on_an_old_token_leaves_the_new_one_alone() {
 
 #[tokio::test]
 async fn reconnecting_keeps_nothing_of_the_old_failure() {
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(ANNA).await;
+    let (test, merchant) = TestStack::connected().await;
     let fresh: std::collections::BTreeSet<_> = test.connections().row().await.into_keys().collect();
     test.stack.vk().revoke_tokens(ANNA);
     test.stack.sweep().await.unwrap();
@@ -227,7 +210,7 @@ async fn reconnecting_keeps_nothing_of_the_old_failure() {
 #[tokio::test]
 async fn a_token_moved_to_another_row_opens_nowhere_and_asks_for_reconnection() {
     let test = TestStack::start().await;
-    for (person, account) in [("demo|romashka", ANNA), ("demo|lavka", IVAN)] {
+    for (person, account) in [(ROMASHKA, ANNA), (LAVKA, IVAN)] {
         test.merchant(person).await.connect(account).await;
     }
     let rows = test.connections().rows().await;
@@ -240,14 +223,13 @@ async fn a_token_moved_to_another_row_opens_nowhere_and_asks_for_reconnection() 
     let summary = test.stack.sweep().await.unwrap();
     assert_eq!((count(&summary, "dead"), count(&summary, "unreadable")), (2, 2));
     assert!(test.stack.vk().take_calls().is_empty());
-    let merchant = test.merchant("demo|romashka").await;
+    let merchant = test.merchant(ROMASHKA).await;
     assert!(merchant.open("/vk").await.text().contains("Сохранённый доступ повреждён"));
 }
 
 #[tokio::test]
 async fn tokens_open_with_old_keys_and_are_sealed_with_the_new_one() {
-    let test = TestStack::start().await;
-    connected(&test).await;
+    let (test, _) = TestStack::connected().await;
     let mut keys: Value =
         serde_json::from_str(&test.stack.aws().secret("local/token-keys").unwrap()).unwrap();
     keys["2"] = "a second key of more than thirty-two characters".into();
@@ -255,15 +237,14 @@ async fn tokens_open_with_old_keys_and_are_sealed_with_the_new_one() {
     test.stack.aws().put_secret("local/token-keys", &keys.to_string());
     assert_eq!(count(&test.stack.sweep().await.unwrap(), "alive"), 1);
     test.clock.advance(SignedDuration::from_mins(5));
-    connected(&test).await;
+    test.merchant(ROMASHKA).await.connect(ANNA).await;
     assert_eq!(key_id(&test.connections().row().await), "2");
     assert_eq!(count(&test.stack.sweep().await.unwrap(), "alive"), 1);
 }
 
 #[tokio::test]
 async fn a_sweep_seals_anew_what_an_old_key_sealed_so_that_the_key_can_go() {
-    let test = TestStack::start().await;
-    connected(&test).await;
+    let (test, _) = TestStack::connected().await;
     assert_eq!(key_id(&test.connections().row().await), "1");
     let second = "a second key of more than thirty-two characters";
     let mut keys: Value =
@@ -286,8 +267,7 @@ async fn a_sweep_seals_anew_what_an_old_key_sealed_so_that_the_key_can_go() {
 #[tokio::test]
 async fn a_missing_or_replaced_key_is_our_fault_and_keeps_the_connection() {
     for id in ["9", "1"] {
-        let test = TestStack::start().await;
-        connected(&test).await;
+        let (test, _) = TestStack::connected().await;
         let other =
             format!(r#"{{"current":"{id}","{id}":"another key of more than thirty-two characters"}}"#);
         test.stack.aws().put_secret("local/token-keys", &other);
@@ -298,8 +278,7 @@ async fn a_missing_or_replaced_key_is_our_fault_and_keeps_the_connection() {
 
 #[tokio::test]
 async fn rows_nobody_can_read_do_not_stop_the_sweep() {
-    let test = TestStack::start().await;
-    connected(&test).await;
+    let (test, _) = TestStack::connected().await;
     let bare = |user: &str, provider: &str| {
         [("user_id", user), ("provider", provider)]
             .map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned())))
@@ -342,8 +321,8 @@ async fn sweep_past_its_deadline(test: &TestStack) -> Value {
 async fn the_sweep_begins_nothing_after_its_deadline_and_the_next_one_goes_on_from_there() {
     // One at a time, so that the second connection waits while the first is asked about.
     let test = TestStack::with_parameters([("SweepConcurrency", "1")]).await;
-    test.merchant("demo|romashka").await.connect(ANNA).await;
-    test.merchant("demo|lavka").await.connect(IVAN).await;
+    test.merchant(ROMASHKA).await.connect(ANNA).await;
+    test.merchant(LAVKA).await.connect(IVAN).await;
     let connected_at = text(&test.connections().rows().await[0], "last_checked_at").to_owned();
     test.stack.vk().take_calls();
     let summary = sweep_past_its_deadline(&test).await;
@@ -359,7 +338,7 @@ async fn the_sweep_begins_nothing_after_its_deadline_and_the_next_one_goes_on_fr
 #[tokio::test]
 async fn the_next_sweep_begins_with_the_page_that_the_deadline_cut_short() {
     let test = TestStack::with_parameters([("SweepConcurrency", "1")]).await;
-    for (person, account) in [("demo|romashka", ANNA), ("demo|lavka", IVAN)] {
+    for (person, account) in [(ROMASHKA, ANNA), (LAVKA, IVAN)] {
         test.merchant(person).await.connect(account).await;
     }
     test.put_megabytes_before().await;
@@ -375,7 +354,8 @@ async fn the_next_sweep_begins_with_the_page_that_the_deadline_cut_short() {
 #[tokio::test]
 async fn nothing_is_recorded_of_what_the_deadline_left_no_time_for() {
     let test = TestStack::with_parameters([("SweepConcurrency", "1")]).await;
-    connected(&test).await;
+    test.merchant(ROMASHKA).await.connect(ANNA).await;
+    test.stack.vk().take_calls();
     let mut unopenable = test.connections().row().await;
     unopenable.insert("user_id".to_owned(), AttributeValue::S("later-in-the-table".to_owned()));
     test.connections().put(unopenable.clone()).await;
@@ -385,8 +365,8 @@ async fn nothing_is_recorded_of_what_the_deadline_left_no_time_for() {
 
 #[tokio::test]
 async fn a_passing_fault_is_not_tried_again_after_the_deadline() {
-    let test = TestStack::start().await;
-    connected(&test).await;
+    let (test, _) = TestStack::connected().await;
+    test.stack.vk().take_calls();
     test.stack.vk().set_weather(Weather::RateLimited);
     assert_eq!(count(&sweep_past_its_deadline(&test).await, "transient"), 1);
     assert_eq!(test.stack.vk().take_calls().len(), 1);
@@ -395,8 +375,7 @@ async fn a_passing_fault_is_not_tried_again_after_the_deadline() {
 #[tokio::test]
 async fn a_verdict_whose_answer_is_lost_is_announced_all_the_same() {
     start_log();
-    let test = TestStack::start().await;
-    connected(&test).await;
+    let (test, _) = TestStack::connected().await;
     test.clock.advance(SignedDuration::from_mins(1));
     test.stack.vk().revoke_tokens(ANNA);
     test.stack.aws().calls().lose_answer("UpdateItem");
@@ -407,8 +386,7 @@ async fn a_verdict_whose_answer_is_lost_is_announced_all_the_same() {
 
 #[tokio::test]
 async fn a_verdict_waits_for_a_transaction_on_its_row() {
-    let test = TestStack::start().await;
-    connected(&test).await;
+    let (test, _) = TestStack::connected().await;
     test.stack.aws().calls().conflict("UpdateItem", 2);
     let summary = test.stack.sweep().await.unwrap();
     assert_eq!((count(&summary, "alive"), count(&summary, "unrecorded")), (1, 0));
@@ -417,7 +395,7 @@ async fn a_verdict_waits_for_a_transaction_on_its_row() {
 #[tokio::test]
 async fn a_sweep_that_cannot_read_on_is_continued_where_it_was() {
     let test = TestStack::with_parameters([("SweepConcurrency", "1")]).await;
-    for (person, account) in [("demo|romashka", ANNA), ("demo|lavka", IVAN)] {
+    for (person, account) in [(ROMASHKA, ANNA), (LAVKA, IVAN)] {
         test.merchant(person).await.connect(account).await;
     }
     test.put_megabytes_before().await;
@@ -432,8 +410,8 @@ async fn a_sweep_that_cannot_read_on_is_continued_where_it_was() {
 
 #[tokio::test]
 async fn of_two_sweeps_at_once_one_decides() {
-    let test = TestStack::start().await;
-    connected(&test).await;
+    let (test, _) = TestStack::connected().await;
+    test.stack.vk().take_calls();
     test.clock.advance(SignedDuration::from_mins(1));
     test.stack.vk().revoke_tokens(ANNA);
     test.stack.vk().hold_answers();
@@ -450,8 +428,7 @@ async fn of_two_sweeps_at_once_one_decides() {
 
 #[tokio::test]
 async fn a_store_that_fails_during_the_sweep_is_counted_and_nothing_is_lost() {
-    let test = TestStack::start().await;
-    connected(&test).await;
+    let (test, _) = TestStack::connected().await;
     let checked_at = text(&test.connections().row().await, "last_checked_at").to_owned();
     test.stack.aws().calls().break_operation("UpdateItem");
     let summary = test.stack.sweep().await.unwrap();
@@ -464,8 +441,7 @@ async fn a_store_that_fails_during_the_sweep_is_counted_and_nothing_is_lost() {
 
 #[tokio::test]
 async fn of_a_thousand_rows_none_is_left_out() {
-    let test = TestStack::start().await;
-    connected(&test).await;
+    let (test, _) = TestStack::connected().await;
     let row = test.connections().row().await;
     for index in 0..1_000 {
         let mut copy = row.clone();

@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 use local::vk::Weather;
 use serde_json::{Value, json};
 
-use crate::support::{TestStack, logged_by, start_log};
-
-const ANNA: u64 = 1_000_001;
+use crate::support::{ANNA, LAVKA, ROMASHKA, TestStack, logged_by, start_log};
 
 /// The metrics written so far: each event's fields.
 fn metrics() -> Vec<Value> {
@@ -17,9 +15,7 @@ fn metrics() -> Vec<Value> {
 #[tokio::test]
 async fn what_happened_to_a_connection_is_audited_with_a_correlation_id() {
     start_log();
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(ANNA).await;
+    let (test, merchant) = TestStack::connected().await;
     merchant.connect(ANNA).await;
     test.stack.vk().deactivate(ANNA, Some("banned"));
     test.stack.sweep().await.unwrap();
@@ -30,7 +26,7 @@ async fn what_happened_to_a_connection_is_audited_with_a_correlation_id() {
     let events: Vec<_> = audit.iter().map(|line| line["fields"]["event"].as_str().unwrap()).collect();
     assert_eq!(events, ["connected", "reconnected", "broken", "recovered", "disconnected"]);
     for line in &audit {
-        assert_eq!(line["fields"]["user"], "demo|romashka");
+        assert_eq!(line["fields"]["user"], ROMASHKA);
         assert_eq!(line["fields"]["provider"], "vk");
         assert!(line["span"]["correlation_id"].as_str().is_some_and(|id| !id.is_empty()), "{line}");
     }
@@ -39,9 +35,7 @@ async fn what_happened_to_a_connection_is_audited_with_a_correlation_id() {
 #[tokio::test]
 async fn what_a_person_did_and_failed_at_is_counted() {
     start_log();
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(ANNA).await;
+    let (test, merchant) = TestStack::connected().await;
     merchant.connect(ANNA).await;
     merchant.disconnect().await;
     let consent = merchant.start_connecting().await;
@@ -65,7 +59,7 @@ async fn what_a_person_did_and_failed_at_is_counted() {
 async fn a_sweep_measures_what_it_found() {
     start_log();
     let test = TestStack::start().await;
-    for person in ["demo|romashka", "demo|lavka"] {
+    for person in [ROMASHKA, LAVKA] {
         test.merchant(person).await.connect(ANNA).await;
     }
     test.clock.advance(jiff::SignedDuration::from_mins(90));
@@ -89,8 +83,7 @@ fn last_two(mut metrics: Vec<Value>) -> [Value; 2] {
 #[tokio::test]
 async fn a_connection_saved_with_its_answer_lost_is_connected_and_not_reconnected() {
     start_log();
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
+    let (test, merchant) = TestStack::signed_in().await;
     test.stack.aws().calls().lose_answer("PutItem");
     merchant.connect(ANNA).await;
     assert_eq!(metrics(), [json!({"Connected": 1})]);
@@ -99,9 +92,7 @@ async fn a_connection_saved_with_its_answer_lost_is_connected_and_not_reconnecte
 #[tokio::test]
 async fn every_metric_that_the_alarms_and_the_dashboard_show_is_written() {
     start_log();
-    let test = TestStack::start().await;
-    let merchant = test.merchant("demo|romashka").await;
-    merchant.connect(ANNA).await;
+    let (test, merchant) = TestStack::connected().await;
     merchant.connect(ANNA).await;
     merchant.disconnect().await;
     merchant.browser.open(&test.url("/vk/callback")).await;

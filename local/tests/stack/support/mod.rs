@@ -17,6 +17,15 @@ pub(crate) use events::{event, response_header};
 pub(crate) use log::{logged, logged_by, start_log};
 pub(crate) use table::{Row, text};
 
+/// Anna Smirnova's account at VK.
+pub(crate) const ANNA: u64 = 1_000_001;
+/// Ivan Petrov's account at VK.
+pub(crate) const IVAN: u64 = 1_000_002;
+/// Maria Orlova, who sells as Ромашка.
+pub(crate) const ROMASHKA: &str = "demo|romashka";
+/// Boris Klimov, who sells as Лавка у дома.
+pub(crate) const LAVKA: &str = "demo|lavka";
+
 /// A stack in memory, on ports the system chooses, with the clock in the test's hands.
 pub(crate) struct TestStack {
     /// The stack.
@@ -29,6 +38,20 @@ impl TestStack {
     /// Starts a stack as the template describes it.
     pub(crate) async fn start() -> Self {
         Self::with_parameters([]).await
+    }
+
+    /// Starts a stack in whose browser Maria has signed in.
+    pub(crate) async fn signed_in() -> (Self, Merchant) {
+        let test = Self::start().await;
+        let merchant = test.merchant(ROMASHKA).await;
+        (test, merchant)
+    }
+
+    /// Starts a stack where Maria has signed in and connected Anna's account.
+    pub(crate) async fn connected() -> (Self, Merchant) {
+        let (test, merchant) = Self::signed_in().await;
+        merchant.connect(ANNA).await;
+        (test, merchant)
     }
 
     /// Starts a stack with other template parameters.
@@ -56,36 +79,37 @@ impl TestStack {
     }
 
     /// A browser in which a demo person has signed in.
-    pub(crate) async fn merchant(&self, person: &str) -> Merchant<'_> {
-        let merchant = Merchant { test: self, browser: self.browser() };
+    pub(crate) async fn merchant(&self, person: &str) -> Merchant {
+        let merchant = Merchant { product: self.stack.base_url().to_owned(), browser: self.browser() };
         merchant.sign_in(person).await;
         merchant
     }
 }
 
 /// A person at a browser.
-pub(crate) struct Merchant<'a> {
-    test: &'a TestStack,
+pub(crate) struct Merchant {
+    /// The address of the product.
+    product: String,
     /// The browser.
     pub(crate) browser: Browser,
 }
 
-impl Merchant<'_> {
+impl Merchant {
     /// Goes to the login page and chooses who to be; ends where the product leads.
     pub(crate) async fn sign_in(&self, person: &str) -> Page {
-        let page = self.browser.open(&self.test.url("/login?continue")).await;
+        let page = self.browser.open(&self.url("/login?continue")).await;
         let form = page.form("/authorize").with("person", person);
         self.browser.submit(form).await
     }
 
     /// Opens one of the product's pages, following redirects.
     pub(crate) async fn open(&self, path: &str) -> Page {
-        self.browser.open(&self.test.url(path)).await
+        self.browser.open(&self.url(path)).await
     }
 
     /// Follows the link to VK and stops at VK's consent page.
     pub(crate) async fn start_connecting(&self) -> Page {
-        self.browser.follow(&self.test.url("/vk/connect")).await
+        self.browser.follow(&self.url("/vk/connect")).await
     }
 
     /// Allows everything at VK's consent page; the address VK sends the browser back to.
@@ -122,5 +146,9 @@ impl Merchant<'_> {
     /// The state of VK on the dashboard.
     pub(crate) async fn dashboard(&self) -> String {
         self.open("/connections").await.text()
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.product)
     }
 }
