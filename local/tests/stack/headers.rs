@@ -78,8 +78,11 @@ async fn nothing_personal_is_kept_by_browsers_or_told_to_others() {
 async fn files_have_the_security_headers_too() {
     let test = TestStack::start().await;
     let page = test.browser().open(&test.url("/nope")).await;
-    for path in page.body.split("href=\"/assets/").skip(1).filter_map(|part| part.split('"').next()) {
-        let file = test.browser().open(&test.url(&format!("/assets/{path}"))).await;
+    let files = page.files();
+    assert_eq!(files.len(), 2, "the style sheet and the icon");
+    for path in files {
+        assert!(path.starts_with("/assets/"), "{path}");
+        let file = test.browser().open(&test.url(&path)).await;
         assert_eq!(file.status, 200);
         assert_secure(&file);
     }

@@ -99,7 +99,7 @@ async fn it_keeps_its_data_from_one_run_to_the_next() {
     let control = running.greeting.split_whitespace().find(|word| word.ends_with("/control")).unwrap();
     let controls = browser.open(control).await;
     let found = browser.submit(controls.form("/control/sweep")).await;
-    assert!(found.body.contains("&quot;alive&quot;: 1"), "{}", found.text());
+    assert!(found.text().contains("\"alive\": 1"), "{}", found.text());
     running.interrupt().await;
 }
 

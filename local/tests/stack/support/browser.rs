@@ -2,15 +2,21 @@
 //! that tell a site who caused a request.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use axum::http::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use axum::http::{HeaderMap, Method, StatusCode};
 use reqwest::redirect;
+use scraper::{Html, Selector};
 use url::Url;
 
 /// More redirects than any journey takes.
 const MOST_REDIRECTS: usize = 10;
+
+static BODY: LazyLock<Selector> = LazyLock::new(|| parse_selector("body"));
+static LINKS: LazyLock<Selector> = LazyLock::new(|| parse_selector("a[href]"));
+static FILES: LazyLock<Selector> = LazyLock::new(|| parse_selector("link[href]"));
+static FIELDS: LazyLock<Selector> = LazyLock::new(|| parse_selector("input[type=hidden], input[checked]"));
 
 /// A browser with its cookies.
 pub(crate) struct Browser {
@@ -200,25 +206,32 @@ impl Page {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// What a person reads: the body without its tags.
+    /// What a person reads: the words of the body.
     pub(crate) fn text(&self) -> String {
-        let mut text = String::new();
-        for part in self.body.split('<').skip(1) {
-            text.push_str(part.split_once('>').map_or("", |(_, text)| text));
-            text.push(' ');
-        }
-        text.split_whitespace().collect::<Vec<_>>().join(" ")
+        let html = self.html();
+        let body = html.select(&BODY).flat_map(|body| body.text());
+        body.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Where its links lead.
+    pub(crate) fn links(&self) -> Vec<String> {
+        self.addresses(&LINKS)
+    }
+
+    /// The files that a browser loads with it.
+    pub(crate) fn files(&self) -> Vec<String> {
+        self.addresses(&FILES)
     }
 
     /// The form that posts to a path, with its hidden and checked fields, posted as a browser posts
     /// a page's own form.
     pub(crate) fn form(&self, action: &str) -> Form {
-        let marker = format!("action=\"{action}\"");
-        let rest = self.body.split(&marker).nth(1).expect("the page has the form");
-        let html = rest.split("</form>").next().unwrap_or_default();
-        let inputs = html.split("<input ").skip(1).filter_map(|input| input.split('>').next());
-        let fields = inputs.filter(|input| input.contains("\"hidden\"") || input.contains(" checked"));
-        let fields = fields.filter_map(|input| Some((attribute(input, "name")?, attribute(input, "value")?)));
+        let html = self.html();
+        let form = parse_selector(&format!("form[method=post][action='{action}']"));
+        let form = html.select(&form).next().expect("the page has the form");
+        let fields =
+            form.select(&FIELDS).filter_map(|field| Some((field.attr("name")?, field.attr("value")?)));
+        let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let mut headers = HeaderMap::new();
         let origin = self.url.origin().ascii_serialization();
         if let Ok(origin) = origin.parse() {
@@ -226,7 +239,16 @@ impl Page {
         }
         headers.insert("sec-fetch-site", axum::http::HeaderValue::from_static("same-origin"));
         let action = self.url.join(action).expect("the action is a path");
-        Form { action, fields: fields.collect(), headers }
+        Form { action, fields, headers }
+    }
+
+    fn html(&self) -> Html {
+        Html::parse_document(&self.body)
+    }
+
+    fn addresses(&self, of: &Selector) -> Vec<String> {
+        let html = self.html();
+        html.select(of).filter_map(|element| element.attr("href")).map(str::to_owned).collect()
     }
 }
 
@@ -262,15 +284,8 @@ impl Form {
     }
 }
 
-fn attribute(input: &str, name: &str) -> Option<String> {
-    let value = input.split(&format!("{name}=\"")).nth(1)?.split('"').next()?;
-    Some(unescape(value))
-}
-
-fn unescape(html: &str) -> String {
-    let entities =
-        [("&#x2f;", "/"), ("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#x27;", "'"), ("&amp;", "&")];
-    entities.iter().fold(html.to_owned(), |text, (entity, char)| text.replace(entity, char))
+fn parse_selector(css: &str) -> Selector {
+    Selector::parse(css).expect("a selector of CSS")
 }
 
 fn host_of(url: &str) -> String {
