@@ -16,6 +16,7 @@ mod handlers;
 mod headers;
 mod journey;
 mod leaks;
+mod pages;
 mod round_trips;
 mod running_locally;
 mod signing_in;
