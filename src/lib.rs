@@ -5,30 +5,34 @@
 //! still lives. This library is what the Lambda functions in `functions/` share; each of those is a
 //! handler of one screen.
 //!
-//! A request flows one way: function → [`domain`] → [`vk`] or [`store`] → [`pages`].
+//! A request flows one way: function → [`domain`] → [`providers`] or [`store`] → [`pages`].
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`domain`] | connections, attempts, sessions, error codes; no I/O |
-//! | [`store`] | the two DynamoDB tables, a capability a file |
-//! | [`vk`] | VK's authorize page, token endpoint and API |
+//! | [`domain`] | connections, attempts, sessions, tokens, error codes; no I/O |
+//! | [`providers`] | what can be connected, a folder each: authorize, redeem, check, words |
+//! | [`store`] | the two DynamoDB tables, a store per function |
 //! | [`sealing`] | tokens at rest |
 //! | [`secrets`] | Secrets Manager, cached for five minutes |
 //! | [`pages`] | typed pages and their templates |
-//! | [`web`] | requests, cookies, answers with security headers, running a function |
-//! | [`config`] | every environment variable |
+//! | [`web`] | inbound: requests, cookies, answers with security headers, running a function |
+//! | [`http_client`] | outbound: bounded calls to hosts outside AWS |
+//! | [`config`] | the environment, by section |
 //! | [`platform`] | clock, randomness and AWS, passed in |
-//! | [`http`] | bounded calls to hosts outside AWS |
-//! | [`telemetry`] | logs and audit events |
+//! | [`telemetry`] | logs, metrics and audit events |
+//! | [`params`], [`retry`], [`error_chain`] | query strings and forms; back-off; errors that can be logged |
 
 pub mod config;
 pub mod domain;
-pub mod http;
+pub mod error_chain;
+pub mod http_client;
 pub mod pages;
+pub mod params;
 pub mod platform;
+pub mod providers;
+pub mod retry;
 pub mod sealing;
 pub mod secrets;
 pub mod store;
 pub mod telemetry;
-pub mod vk;
 pub mod web;

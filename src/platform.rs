@@ -1,5 +1,6 @@
 //! What a function stands on: time, randomness and AWS, all passed in.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,8 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+
+use crate::error_chain::chain;
 
 /// Everything outside a function that its behaviour depends on, apart from the environment.
 #[derive(Clone)]
@@ -132,10 +135,10 @@ const WARM_UP_FOR: Duration = Duration::from_secs(3);
 
 /// Prepares for the first request: opens a connection, reads a secret. A dependency that is down at
 /// boot is no reason not to boot; requests will say what they miss.
-pub async fn warm_up<E: std::fmt::Display>(preparation: impl Future<Output = Result<(), E>>) {
+pub async fn warm_up<E: Error>(preparation: impl Future<Output = Result<(), E>>) {
     match tokio::time::timeout(WARM_UP_FOR, preparation).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "warm-up failed"),
+        Ok(Err(error)) => tracing::warn!(error = chain(&error), "warm-up failed"),
         Err(_) => tracing::warn!("warm-up took too long"),
     }
 }

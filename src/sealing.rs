@@ -9,11 +9,9 @@ use std::collections::HashMap;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
-use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
-use crate::domain::secret::AccessToken;
-use crate::domain::{Generation, Provider, UserId};
+use crate::domain::{Generation, Provider, TokenSet, UserId};
 use crate::platform::Platform;
 use crate::secrets::{Secret, SecretError};
 
@@ -54,21 +52,24 @@ pub enum OpenError {
     /// Its key is not among the keys: the key secret is incomplete, the record may be sound.
     #[error("sealed with a key that is not among the token keys")]
     UnknownKey,
+    /// A later build sealed it in a way this one does not know; the record may be sound.
+    #[error("sealed in a version that this build does not know")]
+    UnknownVersion,
     /// It was altered, moved from another row, or is no sealed record.
     #[error("the seal does not fit the row")]
     Broken,
 }
 
-/// The key secret or the cipher is unusable.
+/// The key secret is unusable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the token keys are malformed: a JSON object with \"current\" and keys of 32 characters or more")]
 pub struct BadKeys;
 
-#[derive(Serialize, Deserialize)]
-struct Record {
-    #[serde(rename = "access_token")]
-    access_token: Zeroizing<String>,
-}
+/// Tokens could not be sealed. They are beyond the cipher's limits, which none that a provider hands
+/// out are; the keys are sound.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the tokens cannot be sealed")]
+pub struct SealError;
 
 impl TokenKeys {
     /// Reads the secret's value, `{"current":"2","1":"…","2":"…"}`, and derives a key of each.
@@ -83,51 +84,43 @@ impl TokenKeys {
         if keys.contains_key(&current) { Ok(Self { current, keys }) } else { Err(BadKeys) }
     }
 
-    /// Seals a token for its row. The nonce must be fresh random bytes.
-    ///
-    /// # Errors
-    /// Only for inputs beyond the cipher's limits, which no token reaches.
+    /// Seals tokens for their row with the current key. The nonce must be fresh random bytes: two
+    /// records under one key and nonce would give both away.
     pub fn seal(
         &self,
-        token: &AccessToken,
+        tokens: &TokenSet,
         row: RowIdentity<'_>,
         nonce: [u8; NONCE_LEN],
-    ) -> Result<Vec<u8>, BadKeys> {
-        let key = self.keys.get(&self.current).ok_or(BadKeys)?;
-        let record = Record { access_token: Zeroizing::new(token.secret().to_owned()) };
-        let mut text = serde_json::to_vec(&record).map_err(|_| BadKeys)?;
-        let mut sealed = header(&self.current, key)?;
+    ) -> Result<Vec<u8>, SealError> {
+        let key = self.keys.get(&self.current).ok_or(SealError)?;
+        let mut sealed = header(&self.current, key);
         let aad = Aad::from(associated_data(&sealed, row));
-        let nonce_once = Nonce::assume_unique_for_key(nonce);
-        let encrypted = key.cipher.seal_in_place_append_tag(nonce_once, aad, &mut text);
-        if encrypted.is_err() {
-            text.zeroize();
-            return Err(BadKeys);
-        }
+        let mut text = tokens.to_record().map_err(|_| SealError)?;
+        let tag = key
+            .cipher
+            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), aad, &mut text)
+            .map_err(|_| SealError)?;
         sealed.extend_from_slice(&nonce);
-        sealed.append(&mut text);
+        sealed.extend_from_slice(&text);
+        sealed.extend_from_slice(tag.as_ref());
         Ok(sealed)
     }
 
     /// Opens a record of its row.
-    pub fn open(&self, sealed: &[u8], row: RowIdentity<'_>) -> Result<AccessToken, OpenError> {
-        let Envelope { key_id, fingerprint, header, nonce, text } =
-            Envelope::read(sealed).ok_or(OpenError::Broken)?;
-        let key = self.keys.get(key_id).filter(|key| key.fingerprint == *fingerprint);
+    pub fn open(&self, sealed: &[u8], row: RowIdentity<'_>) -> Result<TokenSet, OpenError> {
+        let envelope = Envelope::read(sealed)?;
+        let key = self.keys.get(envelope.key_id).filter(|key| key.fingerprint == *envelope.fingerprint);
         let key = key.ok_or(OpenError::UnknownKey)?;
-        let mut text = Zeroizing::new(text.to_vec());
-        let aad = Aad::from(associated_data(header, row));
-        let opened = key
-            .cipher
-            .open_in_place(Nonce::assume_unique_for_key(*nonce), aad, &mut text)
-            .map_err(|_| OpenError::Broken)?;
-        let record: Record = serde_json::from_slice(opened).map_err(|_| OpenError::Broken)?;
-        Ok(AccessToken::new(record.access_token.as_str()))
+        let mut text = Zeroizing::new(envelope.text.to_vec());
+        let aad = Aad::from(associated_data(envelope.header, row));
+        let nonce = Nonce::assume_unique_for_key(*envelope.nonce);
+        let opened = key.cipher.open_in_place(nonce, aad, &mut text).map_err(|_| OpenError::Broken)?;
+        TokenSet::from_record(opened).ok_or(OpenError::Broken)
     }
 
     /// Whether a record is sealed with another key than new ones are.
     pub fn is_outdated(&self, sealed: &[u8]) -> bool {
-        Envelope::read(sealed).is_some_and(|envelope| envelope.key_id != self.current)
+        Envelope::read(sealed).is_ok_and(|envelope| envelope.key_id != self.current)
     }
 }
 
@@ -178,11 +171,10 @@ fn expand<const N: usize>(secret: &Prk, purpose: &[u8], id: &str) -> Result<[u8;
     Ok(output)
 }
 
-fn header(key_id: &str, key: &TokenKey) -> Result<Vec<u8>, BadKeys> {
-    let mut header = vec![VERSION, u8::try_from(key_id.len()).map_err(|_| BadKeys)?];
-    header.extend_from_slice(key_id.as_bytes());
-    header.extend_from_slice(&key.fingerprint);
-    Ok(header)
+/// What stands before the nonce. A key's id is short, see [`derive`], so its length fits a byte.
+fn header(key_id: &str, key: &TokenKey) -> Vec<u8> {
+    let length = u8::try_from(key_id.len()).unwrap_or(u8::MAX);
+    [&[VERSION, length], key_id.as_bytes(), &key.fingerprint].concat()
 }
 
 /// The parts of a sealed record.
@@ -195,14 +187,22 @@ struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    fn read(sealed: &'a [u8]) -> Option<Self> {
-        let ([version, id_len], rest) = sealed.split_first_chunk()?;
+    fn read(sealed: &'a [u8]) -> Result<Self, OpenError> {
+        match sealed.first() {
+            Some(&VERSION) => Self::split(sealed).ok_or(OpenError::Broken),
+            Some(_) => Err(OpenError::UnknownVersion),
+            None => Err(OpenError::Broken),
+        }
+    }
+
+    fn split(sealed: &'a [u8]) -> Option<Self> {
+        let ([_version, id_len], rest) = sealed.split_first_chunk()?;
         let (key_id, rest) = rest.split_at_checked(usize::from(*id_len))?;
         let (fingerprint, rest) = rest.split_first_chunk()?;
         let header = &sealed[..sealed.len() - rest.len()];
         let (nonce, text) = rest.split_first_chunk()?;
         let key_id = std::str::from_utf8(key_id).ok()?;
-        (*version == VERSION).then_some(Self { key_id, fingerprint, header, nonce, text })
+        Some(Self { key_id, fingerprint, header, nonce, text })
     }
 }
 
@@ -221,6 +221,7 @@ fn associated_data(header: &[u8], row: RowIdentity<'_>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::secret::AccessToken;
 
     const OLD: &str = r#"{"current":"1","1":"an old key of more than thirty-two characters"}"#;
     const ROTATED: &str = r#"{"current":"2","1":"an old key of more than thirty-two characters",
@@ -246,15 +247,15 @@ mod tests {
     }
 
     fn seal(keys: &str, row: &Row) -> Vec<u8> {
-        let token = AccessToken::new("vk1.a.canary");
-        TokenKeys::parse(keys).unwrap().seal(&token, row.identity(), [9; NONCE_LEN]).unwrap()
+        let tokens = TokenSet::of_access(AccessToken::new("vk1.a.canary"));
+        TokenKeys::parse(keys).unwrap().seal(&tokens, row.identity(), [9; NONCE_LEN]).unwrap()
     }
 
     #[test]
     fn a_sealed_token_opens_in_its_row() {
         let row = Row::new("anna", 1);
         let opened = TokenKeys::parse(OLD).unwrap().open(&seal(OLD, &row), row.identity()).unwrap();
-        assert_eq!(opened.secret(), "vk1.a.canary");
+        assert_eq!(opened.access.secret(), "vk1.a.canary");
     }
 
     #[test]
@@ -317,6 +318,16 @@ mod tests {
         let replaced = r#"{"current":"1","1":"another key of more than thirty-two characters"}"#;
         let keys = TokenKeys::parse(replaced).unwrap();
         assert_eq!(keys.open(&seal(OLD, &row), row.identity()).unwrap_err(), OpenError::UnknownKey);
+    }
+
+    #[test]
+    fn a_version_of_a_later_build_is_unknown_and_no_broken_seal() {
+        let row = Row::new("anna", 1);
+        let mut sealed = seal(OLD, &row);
+        sealed[0] = VERSION + 1;
+        let keys = TokenKeys::parse(ROTATED).unwrap();
+        assert_eq!(keys.open(&sealed, row.identity()).unwrap_err(), OpenError::UnknownVersion);
+        assert!(!keys.is_outdated(&sealed), "what cannot be opened is not re-encrypted");
     }
 
     #[test]

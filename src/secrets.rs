@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::ProvideErrorMetadata as _;
 use jiff::{SignedDuration, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::domain::secret::ClientSecret;
+use crate::error_chain::Cause;
 use crate::platform::{Clock, Platform};
 
 /// The longest time a value is used without asking again.
@@ -31,10 +31,11 @@ struct Cached {
 
 /// The secret could not be read. Names the secret and the cause, never the value.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("secret {id}: {cause}")]
+#[error("secret {id}")]
 pub struct SecretError {
     id: String,
-    cause: String,
+    #[source]
+    cause: Cause,
 }
 
 impl Secret {
@@ -61,7 +62,7 @@ impl Secret {
     pub async fn reread(&self) -> Result<Zeroizing<String>, SecretError> {
         let read_at = self.clock.now();
         let answer = self.client.get_secret_value().secret_id(&self.id).send().await;
-        let answer = answer.map_err(|error| self.error(error.code().unwrap_or("no answer")))?;
+        let answer = answer.map_err(|error| self.caused(Cause::of_aws(&error)))?;
         let value = answer.secret_string.ok_or_else(|| self.error("no text value"))?;
         let value = Zeroizing::new(value);
         *self.cached.lock().map_err(|_| self.error("lock poisoned"))? =
@@ -71,7 +72,11 @@ impl Secret {
 
     /// An error about this secret.
     pub fn error(&self, cause: impl Into<String>) -> SecretError {
-        SecretError { id: self.id.clone(), cause: cause.into() }
+        self.caused(Cause::new(cause))
+    }
+
+    fn caused(&self, cause: Cause) -> SecretError {
+        SecretError { id: self.id.clone(), cause }
     }
 }
 

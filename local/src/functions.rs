@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use evosync_connections::config::{ConfigError, Env};
 use evosync_connections::platform::Platform;
-use evosync_connections::web::{WebFunction, service};
+use evosync_connections::providers::Registry;
+use evosync_connections::web::{Boot, WebFunction, service};
 use futures_util::future::BoxFuture;
 use jiff::SignedDuration;
 use lambda_http::tower::ServiceExt as _;
@@ -56,32 +57,36 @@ pub enum BootError {
 
 impl Function {
     /// Boots the function of a template's entry.
-    pub async fn boot(spec: &FunctionSpec, platform: &Platform) -> Result<Self, BootError> {
+    pub async fn boot(
+        spec: &FunctionSpec,
+        platform: &Platform,
+        registry: &dyn Registry,
+    ) -> Result<Self, BootError> {
         let env = &Env::of_map(spec.environment.clone());
-        let timeout = spec.timeout;
-        let web = |handler| Self { handler, timeout, platform: platform.clone() };
-        let booted = match spec.name.as_str() {
-            "assets" => Ok(web(of_web(assets::Function))),
-            "callback" => callback::Function::boot(env, platform).await.map(of_web).map(web),
-            "connect" => connect::Function::boot(env, platform).await.map(of_web).map(web),
-            "dashboard" => dashboard::Function::boot(env, platform).await.map(of_web).map(web),
-            "disconnect" => disconnect::Function::boot(env, platform).await.map(of_web).map(web),
-            "health-check" => health_check::Function::boot(env, platform).await.map(of_sweep).map(web),
-            "login" => login::Function::boot(env, platform).await.map(of_web).map(web),
-            "page" => page::Function::boot(env, platform).await.map(of_web).map(web),
+        let handler = match spec.name.as_str() {
+            "assets" => Ok(of_web(assets::Function)),
+            "callback" => web::<callback::Function>(env, platform, registry).await,
+            "connect" => web::<connect::Function>(env, platform, registry).await,
+            "dashboard" => web::<dashboard::Function>(env, platform, registry).await,
+            "disconnect" => web::<disconnect::Function>(env, platform, registry).await,
+            "health-check" => health_check::Function::boot(env, platform, registry).await.map(of_sweep),
+            "login" => web::<login::Function>(env, platform, registry).await,
+            "page" => web::<page::Function>(env, platform, registry).await,
             name => return Err(BootError::Unknown(name.to_owned())),
         };
-        booted.map_err(|error| BootError::Config { function: spec.name.clone(), error })
+        let handler = handler.map_err(|error| BootError::Config { function: spec.name.clone(), error })?;
+        Ok(Self { handler, timeout: spec.timeout, platform: platform.clone() })
     }
 
     /// Boots every function of the template.
     pub async fn boot_all(
         specs: &[FunctionSpec],
         platform: &Platform,
+        registry: &dyn Registry,
     ) -> Result<HashMap<String, Self>, BootError> {
         let mut functions = HashMap::new();
         for spec in specs {
-            functions.insert(spec.name.clone(), Self::boot(spec, platform).await?);
+            functions.insert(spec.name.clone(), Self::boot(spec, platform, registry).await?);
         }
         Ok(functions)
     }
@@ -100,6 +105,14 @@ impl Function {
 
 /// Takes an event's text, as Lambda's Runtime API hands it over.
 type Handler = Arc<dyn Fn(String, Context) -> BoxFuture<'static, Result<Value, InvokeError>> + Send + Sync>;
+
+async fn web<F: Boot>(
+    env: &Env,
+    platform: &Platform,
+    registry: &dyn Registry,
+) -> Result<Handler, ConfigError> {
+    F::boot(env, platform, registry).await.map(of_web)
+}
 
 fn of_web(function: impl WebFunction) -> Handler {
     let service = service(function);

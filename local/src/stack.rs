@@ -9,6 +9,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use evosync_connections::platform::{Clock, Entropy, Platform};
+use evosync_connections::providers::{Registered, Registry};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -51,6 +52,7 @@ pub struct Stack {
     sweeper: Sweeper,
     template: Template,
     platform: Platform,
+    registry: Arc<dyn Registry>,
     tasks: Vec<JoinHandle<()>>,
     _lock: Option<File>,
 }
@@ -89,6 +91,11 @@ pub enum StartError {
 impl Stack {
     /// Starts everything; when this returns, the product answers.
     pub async fn start(options: Options) -> Result<Self, StartError> {
+        Self::start_with(options, Arc::new(Registered)).await
+    }
+
+    /// Starts everything with providers of one's own in the product's.
+    pub async fn start_with(options: Options, registry: Arc<dyn Registry>) -> Result<Self, StartError> {
         let taken = |error: io::Error| match error.kind() {
             io::ErrorKind::AddrInUse => StartError::PortTaken(options.port),
             _ => StartError::Io(error),
@@ -112,7 +119,8 @@ impl Stack {
 
         let (clock, entropy) = (options.clock, options.entropy);
         let platform = Platform { clock: clock.clone(), entropy: entropy.clone(), aws: aws.sdk_config() };
-        let functions = Box::pin(Function::boot_all(&template.functions()?, &platform)).await?;
+        let functions =
+            Box::pin(Function::boot_all(&template.functions()?, &platform, registry.as_ref())).await?;
         let sweep = functions.get("health-check").cloned();
         let sweep = sweep.ok_or_else(|| BootError::Unknown("health-check".to_owned()))?;
         let sweeper = Sweeper::new(sweep, clock.clone(), entropy.clone());
@@ -134,6 +142,7 @@ impl Stack {
             sweeper,
             template,
             platform,
+            registry,
             tasks,
             _lock: lock,
         })
@@ -173,7 +182,7 @@ impl Stack {
     /// Boots every function anew, as Lambda does for a further environment.
     pub async fn boot_again(&self) -> Result<HashMap<String, Function>, StartError> {
         let specs = self.template.functions()?;
-        Ok(Box::pin(Function::boot_all(&specs, &self.platform)).await?)
+        Ok(Box::pin(Function::boot_all(&specs, &self.platform, self.registry.as_ref())).await?)
     }
 
     /// Sweeps once and returns the summary.

@@ -26,8 +26,25 @@ pub struct Connection {
     /// When there last was a conclusive verdict: an answer of the provider's, or a token that has
     /// expired or cannot be read.
     pub last_checked_at: Option<Timestamp>,
-    /// When the token lapses by itself; `None` for one that does not.
-    pub expires_at: Option<Timestamp>,
+    /// When the access token lapses by itself; `None` for one that does not.
+    pub expiry: Option<Expiry>,
+}
+
+/// The end of an access token's own time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Expiry {
+    /// When it lapses.
+    pub at: Timestamp,
+    /// Whether something is stored that a new one can be had for.
+    pub renewable: bool,
+}
+
+impl Expiry {
+    /// Whether the connection has come to its end with the access token. Where that can be renewed, its
+    /// end says nothing: only the provider's answer does.
+    pub fn is_fatal(self, now: Timestamp) -> bool {
+        !self.renewable && self.at <= now
+    }
 }
 
 /// An account at a provider, as its profile names it. Names are hostile input: escape them.
@@ -87,8 +104,14 @@ impl Connection {
             offline_reason: Some(OfflineReason::Unreadable),
             connected_at: None,
             last_checked_at: None,
-            expires_at: None,
+            expiry: None,
         }
+    }
+
+    /// Whether the access token's own time has run out and nothing can renew it: then the connection
+    /// is offline, and nobody needs to ask the provider.
+    pub fn has_lapsed(&self, now: Timestamp) -> bool {
+        self.expiry.is_some_and(|expiry| expiry.is_fatal(now))
     }
 
     /// How the connection is doing at `now`.
@@ -96,7 +119,7 @@ impl Connection {
         if !self.is_online {
             return Health::Broken(self.offline_reason.unwrap_or(OfflineReason::TokenRejected));
         }
-        if self.expires_at.is_some_and(|expiry| expiry <= now) {
+        if self.has_lapsed(now) {
             return Health::Broken(OfflineReason::TokenExpired);
         }
         match self.last_checked_at {
@@ -144,7 +167,7 @@ mod tests {
             offline_reason: None,
             connected_at: Some(at(0)),
             last_checked_at: Some(at(0)),
-            expires_at: None,
+            expiry: None,
         }
     }
 
@@ -160,9 +183,18 @@ mod tests {
 
     #[test]
     fn an_expired_token_is_broken_before_any_sweep_says_so() {
-        let connection = Connection { expires_at: Some(at(10)), ..connected() };
+        let expiry = Expiry { at: at(10), renewable: false };
+        let connection = Connection { expiry: Some(expiry), ..connected() };
         assert_eq!(connection.health(at(9)), Health::Working);
         assert_eq!(connection.health(at(10)), Health::Broken(OfflineReason::TokenExpired));
+    }
+
+    #[test]
+    fn an_expired_token_that_can_be_renewed_is_not_broken() {
+        let expiry = Expiry { at: at(10), renewable: true };
+        let connection = Connection { expiry: Some(expiry), ..connected() };
+        assert_eq!(connection.health(at(44)), Health::Working);
+        assert_eq!(connection.health(at(45)), Health::Unverified);
     }
 
     #[test]

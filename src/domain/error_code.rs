@@ -1,7 +1,11 @@
 //! What can go wrong on the way to a connection, as the page's address names it.
 
-/// The closed list of `/vk?error=<code>`. Nothing outside it is ever shown.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+use strum::VariantArray;
+
+/// The closed list of `/vk?error=<code>`, where the code is a variant's name in snake case. Nothing
+/// outside it is ever shown.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, strum::EnumString, strum::IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum ErrorCode {
     /// The callback's state is missing, malformed, unknown, or of another session, person or provider.
     InvalidState,
@@ -37,48 +41,16 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 15] = [
-        Self::InvalidState,
-        Self::AttemptExpired,
-        Self::AttemptUsed,
-        Self::TooManyAttempts,
-        Self::SessionExpired,
-        Self::AccessDenied,
-        Self::ProviderError,
-        Self::ProviderUnavailable,
-        Self::AppRejected,
-        Self::TokenExchange,
-        Self::NoToken,
-        Self::Profile,
-        Self::AccountUnavailable,
-        Self::PermissionMissing,
-        Self::Storage,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The value in the query string.
     pub fn code(self) -> &'static str {
-        match self {
-            Self::InvalidState => "invalid_state",
-            Self::AttemptExpired => "attempt_expired",
-            Self::AttemptUsed => "attempt_used",
-            Self::TooManyAttempts => "too_many_attempts",
-            Self::SessionExpired => "session_expired",
-            Self::AccessDenied => "access_denied",
-            Self::ProviderError => "provider_error",
-            Self::ProviderUnavailable => "provider_unavailable",
-            Self::AppRejected => "app_rejected",
-            Self::TokenExchange => "token_exchange",
-            Self::NoToken => "no_token",
-            Self::Profile => "profile",
-            Self::AccountUnavailable => "account_unavailable",
-            Self::PermissionMissing => "permission_missing",
-            Self::Storage => "storage",
-        }
+        self.into()
     }
 
     /// The code of a query string's value, `None` for anything outside the list.
     pub fn from_code(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|candidate| candidate.code() == code)
+        code.parse().ok()
     }
 }
 
@@ -92,7 +64,7 @@ mod tests {
         let codes: HashSet<_> = ErrorCode::ALL.iter().map(|code| code.code()).collect();
         assert_eq!(codes.len(), ErrorCode::ALL.len());
         for code in ErrorCode::ALL {
-            assert_eq!(ErrorCode::from_code(code.code()), Some(code));
+            assert_eq!(ErrorCode::from_code(code.code()), Some(*code));
         }
     }
 

@@ -1,5 +1,7 @@
 //! What a provider's answer says about a stored token.
 
+use strum::VariantArray;
+
 /// The verdict on one token. Only the first two change a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Liveness {
@@ -12,7 +14,8 @@ pub enum Liveness {
 }
 
 /// Why a connection is offline; decides what the person is told to do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, strum::EnumString, strum::IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum OfflineReason {
     /// The token was revoked or has lapsed at the provider.
     TokenRejected,
@@ -31,37 +34,23 @@ pub enum OfflineReason {
 }
 
 impl OfflineReason {
-    const ALL: [Self; 7] = [
-        Self::TokenRejected,
-        Self::TokenExpired,
-        Self::AccountUnavailable,
-        Self::ActionRequired,
-        Self::PermissionMissing,
-        Self::WrongTokenKind,
-        Self::Unreadable,
-    ];
+    /// Every reason.
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// The name in the table, in templates and in logs.
+    /// The name in the table and in logs.
     pub fn code(self) -> &'static str {
-        match self {
-            Self::TokenRejected => "token_rejected",
-            Self::TokenExpired => "token_expired",
-            Self::AccountUnavailable => "account_unavailable",
-            Self::ActionRequired => "action_required",
-            Self::PermissionMissing => "permission_missing",
-            Self::WrongTokenKind => "wrong_token_kind",
-            Self::Unreadable => "unreadable",
-        }
+        self.into()
     }
 
     /// The reason of a table's value, `None` for one this build does not know.
     pub fn from_code(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.code() == code)
+        code.parse().ok()
     }
 }
 
 /// Why an answer proves nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Unknown {
     /// Overload, time-out, network: worth another try now.
     Transient,
@@ -74,11 +63,7 @@ pub enum Unknown {
 impl Unknown {
     /// The name in the table and in logs.
     pub fn code(self) -> &'static str {
-        match self {
-            Self::Transient => "transient",
-            Self::Inconclusive => "inconclusive",
-            Self::OurFault => "our_fault",
-        }
+        self.into()
     }
 }
 
@@ -89,7 +74,7 @@ mod tests {
     #[test]
     fn every_offline_reason_survives_the_table() {
         for reason in OfflineReason::ALL {
-            assert_eq!(OfflineReason::from_code(reason.code()), Some(reason));
+            assert_eq!(OfflineReason::from_code(reason.code()), Some(*reason));
         }
         assert_eq!(OfflineReason::from_code("of a later build"), None);
     }

@@ -33,6 +33,14 @@ secret_string! {
     AccessToken
 }
 secret_string! {
+    /// What new access tokens are had for (RFC 6749, section 1.5). VK ID's are used once.
+    RefreshToken
+}
+secret_string! {
+    /// The device that VK ID bound a token to; a refresh must name it.
+    DeviceId
+}
+secret_string! {
     /// A one-time code that a provider hands over for a token (RFC 6749, section 1.3.1).
     AuthorizationCode
 }

@@ -4,8 +4,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::{DisplayTime, Page, Person, texts};
-use crate::domain::{Connection, Health, Provider};
+use super::badge::Badge;
+use super::{DisplayTime, Page, Person};
+use crate::domain::{Connection, Provider};
+use crate::providers::{PerProvider, Words};
 
 /// The dashboard.
 #[derive(Serialize)]
@@ -17,9 +19,11 @@ pub struct Dashboard {
 /// One provider's line.
 #[derive(Serialize)]
 struct Entry {
-    provider: &'static str,
+    /// The first part of the provider's addresses.
+    key: &'static str,
     title: &'static str,
-    state: &'static str,
+    icon: &'static str,
+    badge: Badge,
     name: Option<String>,
     account_id: Option<String>,
     checked: Option<DisplayTime>,
@@ -30,37 +34,40 @@ impl Page for Dashboard {
 }
 
 impl Dashboard {
-    /// The dashboard of a person's connections at `now`.
-    pub fn new(person: Person, connections: &[Connection], now: Timestamp, zone: &TimeZone) -> Self {
-        let entries = Provider::ALL.iter().map(|provider| {
-            let connection = connections.iter().find(|connection| connection.provider == *provider);
-            Entry::new(*provider, connection, now, zone)
+    /// The dashboard of a person's connections to the configured providers at `now`.
+    pub fn new(
+        person: Person,
+        words: &PerProvider<&'static Words>,
+        connections: &[Connection],
+        now: Timestamp,
+        zone: &TimeZone,
+    ) -> Self {
+        let entries = words.iter().map(|(provider, words)| {
+            let connection = connections.iter().find(|connection| connection.provider == provider);
+            Entry::new(provider, words, connection, now, zone)
         });
         Self { person, entries: entries.collect() }
     }
 }
 
 impl Entry {
-    fn new(provider: Provider, connection: Option<&Connection>, now: Timestamp, zone: &TimeZone) -> Self {
+    fn new(
+        provider: Provider,
+        words: &Words,
+        connection: Option<&Connection>,
+        now: Timestamp,
+        zone: &TimeZone,
+    ) -> Self {
+        let checked = connection.and_then(|connection| connection.last_checked_at);
         Self {
-            provider: provider.key(),
-            title: texts::provider(provider),
-            state: connection.map_or("none", |connection| state(connection.health(now))),
+            key: provider.key(),
+            title: words.title,
+            icon: words.icon,
+            badge: connection.map_or(Badge::NOT_CONNECTED, |connection| Badge::of(connection.health(now))),
             name: connection.map(|connection| connection.account.display_name()),
             account_id: connection.map(|connection| connection.account.id.clone()),
-            checked: connection
-                .and_then(|connection| connection.last_checked_at)
-                .map(|time| DisplayTime::new(time, zone)),
+            checked: checked.map(|time| DisplayTime::new(time, zone)),
         }
-    }
-}
-
-/// The state's name in templates.
-pub(super) fn state(health: Health) -> &'static str {
-    match health {
-        Health::Working => "working",
-        Health::Unverified => "unverified",
-        Health::Broken(_) => "broken",
     }
 }
 
@@ -70,9 +77,11 @@ mod tests {
     use crate::domain::OfflineReason;
     use crate::pages::provider::tests::{connection, now};
     use crate::pages::render;
+    use crate::providers::{Registered, Registry as _};
 
     fn dashboard(connections: &[Connection]) -> String {
-        render(&Dashboard::new(Person::sample(), connections, now(), &TimeZone::UTC)).unwrap()
+        let words = PerProvider::build(|provider| Ok::<_, ()>(Registered.words(provider))).unwrap();
+        render(&Dashboard::new(Person::sample(), &words, connections, now(), &TimeZone::UTC)).unwrap()
     }
 
     #[test]
@@ -85,7 +94,7 @@ mod tests {
         let unverified = Connection { last_checked_at: None, ..connection() };
         let states = [
             (vec![], "text-bg-secondary", "Не подключено"),
-            (vec![connection()], "text-bg-success", "Работает"),
+            (vec![connection()], "text-bg-success", "Подключено"),
             (vec![broken], "text-bg-danger", "Нужно переподключить"),
             (vec![unverified], "text-bg-warning", "Давно не проверялось"),
         ];

@@ -4,19 +4,19 @@
 //! `templates/` is rendered by a test with every sample of its page.
 
 pub mod assets;
+mod badge;
 mod chrome;
 mod dashboard;
 mod problem;
 mod provider;
 mod signed_out;
-mod texts;
 mod time;
 
 pub use chrome::Person;
 pub use dashboard::Dashboard;
 pub use problem::{Problem, problem};
 pub use provider::ProviderPage;
-pub use signed_out::SignedOut;
+pub use signed_out::{Notice, SignedOut};
 pub use time::DisplayTime;
 
 use std::sync::LazyLock;
@@ -48,8 +48,8 @@ const TEMPLATES: [(&str, &str); 10] = [
     ("provider.html", include_str!("../../templates/provider.html")),
     ("signed_in.html", include_str!("../../templates/signed_in.html")),
     ("signed_out.html", include_str!("../../templates/signed_out.html")),
+    ("parts/badge.html", include_str!("../../templates/parts/badge.html")),
     ("parts/connected.html", include_str!("../../templates/parts/connected.html")),
-    ("parts/icons/vk.svg", include_str!("../../templates/parts/icons/vk.svg")),
     ("parts/not_connected.html", include_str!("../../templates/parts/not_connected.html")),
     ("parts/time.html", include_str!("../../templates/parts/time.html")),
 ];

@@ -1,11 +1,12 @@
 //! The pages of requests that cannot be served.
 
 use serde::Serialize;
+use strum::VariantArray;
 
 use super::{Page, render};
 
 /// What is wrong.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, VariantArray)]
 pub enum Problem {
     /// The request cannot be read in one way only.
     BadRequest,
@@ -84,19 +85,9 @@ pub fn problem(problem: Problem, correlation_id: &str) -> String {
 mod tests {
     use super::*;
 
-    const ALL: [Problem; 7] = [
-        Problem::BadRequest,
-        Problem::Forbidden,
-        Problem::NotFound,
-        Problem::TooLarge,
-        Problem::SignInFailed,
-        Problem::Unavailable,
-        Problem::Failed,
-    ];
-
     #[test]
     fn every_problem_has_words_a_way_out_and_a_correlation_id() {
-        for kind in ALL {
+        for kind in Problem::VARIANTS.iter().copied() {
             let html = problem(kind, "req-<7>");
             assert!(html.contains(kind.words().0), "{kind:?}");
             assert!(html.contains("req-&lt;7&gt;"), "{kind:?}: {html}");

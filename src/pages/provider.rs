@@ -4,24 +4,44 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::texts::{self, Words};
-use super::{DisplayTime, Page, Person, dashboard};
+use super::badge::Badge;
+use super::{DisplayTime, Page, Person};
 use crate::domain::{Connection, ErrorCode, Health, Provider};
+use crate::providers::{Message, Words};
+
+/// What the page says of an error code that is not on the list.
+const UNKNOWN_ERROR: Message = Message::new(
+    "Не удалось подключить аккаунт",
+    "Попробуйте ещё раз. Если ошибка повторится, обратитесь в поддержку EvoSync.",
+);
 
 /// A provider's page.
 #[derive(Serialize)]
 pub struct ProviderPage {
     person: Person,
-    provider: &'static str,
-    title: &'static str,
-    error: Option<Words>,
+    /// The first part of the provider's addresses.
+    key: &'static str,
+    words: PageWords,
+    error: Option<Message>,
     connection: Option<Connected>,
+}
+
+/// The provider's words, as far as the template says them.
+#[derive(Serialize)]
+struct PageWords {
+    title: &'static str,
+    icon: &'static str,
+    account_id: &'static str,
+    invitation: &'static str,
+    steps: &'static [&'static str],
+    connect: &'static str,
+    disconnect: &'static str,
 }
 
 #[derive(Serialize)]
 struct Connected {
-    state: &'static str,
-    trouble: Option<Words>,
+    badges: Vec<Badge>,
+    trouble: Option<Message>,
     name: String,
     account_id: String,
     since: Option<DisplayTime>,
@@ -37,52 +57,79 @@ impl ProviderPage {
     /// The page of a provider for a person who may have connected it.
     pub fn new(
         person: Person,
-        provider: Provider,
+        (provider, words): (Provider, &Words),
         connection: Option<&Connection>,
         now: Timestamp,
         zone: &TimeZone,
     ) -> Self {
         Self {
             person,
-            provider: provider.key(),
-            title: texts::provider(provider),
+            key: provider.key(),
+            words: PageWords::of(words),
             error: None,
-            connection: connection.map(|connection| Connected::new(connection, now, zone)),
+            connection: connection.map(|connection| Connected::new(words, connection, now, zone)),
         }
     }
 
     /// The same page with the words of an error code, as the address gave it. A code outside the
     /// list gets general words; nothing of the address is shown.
     #[must_use]
-    pub fn with_error(self, code: &str) -> Self {
-        Self { error: Some(ErrorCode::from_code(code).map_or(texts::UNKNOWN_ERROR, texts::error)), ..self }
+    pub fn with_error(self, words: &Words, code: &str) -> Self {
+        Self { error: Some(ErrorCode::from_code(code).map_or(UNKNOWN_ERROR, words.error)), ..self }
+    }
+}
+
+impl PageWords {
+    fn of(words: &Words) -> Self {
+        Self {
+            title: words.title,
+            icon: words.icon,
+            account_id: words.account_id,
+            invitation: words.invitation,
+            steps: words.steps,
+            connect: words.connect,
+            disconnect: words.disconnect,
+        }
     }
 }
 
 impl Connected {
-    fn new(connection: &Connection, now: Timestamp, zone: &TimeZone) -> Self {
+    fn new(words: &Words, connection: &Connection, now: Timestamp, zone: &TimeZone) -> Self {
         let health = connection.health(now);
         let display = |time: Option<Timestamp>| time.map(|time| DisplayTime::new(time, zone));
         Self {
-            state: dashboard::state(health),
+            badges: badges(health),
             trouble: match health {
-                Health::Broken(reason) => Some(texts::offline(reason)),
+                Health::Broken(reason) => Some((words.offline)(reason)),
                 Health::Working | Health::Unverified => None,
             },
             name: connection.account.display_name(),
             account_id: connection.account.id.clone(),
             since: display(connection.connected_at),
             checked: display(connection.last_checked_at),
-            expires: display(connection.expires_at),
+            expires: display(connection.expiry.map(|expiry| expiry.at)),
         }
+    }
+}
+
+/// A connection that could not be checked lately is connected all the same, and the page says both.
+fn badges(health: Health) -> Vec<Badge> {
+    match health {
+        Health::Working | Health::Broken(_) => vec![Badge::of(health)],
+        Health::Unverified => vec![Badge::CONNECTED, Badge::of(health)],
     }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::domain::{Account, OfflineReason, UserId};
+    use crate::domain::{Account, Expiry, OfflineReason, UserId};
     use crate::pages::render;
+    use crate::providers::{Registered, Registry as _};
+
+    fn words() -> &'static Words {
+        Registered.words(Provider::Vk).unwrap()
+    }
 
     pub(in crate::pages) fn now() -> Timestamp {
         "2026-11-22T04:16:00Z".parse().unwrap()
@@ -97,12 +144,12 @@ pub(super) mod tests {
             offline_reason: None,
             connected_at: Some("2026-11-20T08:00:00Z".parse().unwrap()),
             last_checked_at: Some("2026-11-22T04:10:00Z".parse().unwrap()),
-            expires_at: None,
+            expiry: None,
         }
     }
 
     fn page(connection: Option<&Connection>) -> ProviderPage {
-        ProviderPage::new(Person::sample(), Provider::Vk, connection, now(), &TimeZone::UTC)
+        ProviderPage::new(Person::sample(), (Provider::Vk, words()), connection, now(), &TimeZone::UTC)
     }
 
     #[test]
@@ -135,26 +182,17 @@ pub(super) mod tests {
 
     #[test]
     fn a_broken_connection_says_why_and_what_to_do() {
-        let reasons = [
-            OfflineReason::TokenRejected,
-            OfflineReason::TokenExpired,
-            OfflineReason::AccountUnavailable,
-            OfflineReason::ActionRequired,
-            OfflineReason::PermissionMissing,
-            OfflineReason::WrongTokenKind,
-            OfflineReason::Unreadable,
-        ];
-        for reason in reasons {
+        for reason in OfflineReason::ALL.iter().copied() {
             let broken = Connection { is_online: false, offline_reason: Some(reason), ..connection() };
             let html = render(&page(Some(&broken))).unwrap();
-            assert!(html.contains(texts::offline(reason).title), "{reason:?}: {html}");
+            assert!(html.contains((words().offline)(reason).title), "{reason:?}: {html}");
         }
     }
 
     #[test]
     fn an_expiring_token_says_until_when() {
-        let expiring =
-            Connection { expires_at: Some("2026-11-23T00:00:00Z".parse().unwrap()), ..connection() };
+        let at = "2026-11-23T00:00:00Z".parse().unwrap();
+        let expiring = Connection { expiry: Some(Expiry { at, renewable: false }), ..connection() };
         assert!(render(&page(Some(&expiring))).unwrap().contains("23 ноября 2026, 00:00 UTC"));
     }
 
@@ -166,17 +204,18 @@ pub(super) mod tests {
 
     #[test]
     fn every_error_code_has_its_words_in_both_states() {
-        for code in ErrorCode::ALL {
+        for code in ErrorCode::ALL.iter().copied() {
             for connection in [None, Some(&connection())] {
-                let html = render(&page(connection).with_error(code.code())).unwrap();
-                assert!(html.contains(texts::error(code).title), "{code:?}");
+                let html = render(&page(connection).with_error(words(), code.code())).unwrap();
+                assert!(html.contains((words().error)(code).title), "{code:?}");
             }
         }
     }
 
     #[test]
     fn an_unknown_error_code_is_never_shown() {
-        let html = render(&page(None).with_error("<script>canary")).unwrap();
-        assert!(html.contains(texts::UNKNOWN_ERROR.title) && !html.contains("canary"));
+        let html = render(&page(None).with_error(words(), "<script>canary")).unwrap();
+        assert!(html.contains(UNKNOWN_ERROR.title) && !html.contains("canary"));
+        assert!(ErrorCode::ALL.iter().all(|code| (words().error)(*code) != UNKNOWN_ERROR));
     }
 }

@@ -1,9 +1,31 @@
 //! What the login page says when it does not send the person straight to the issuer.
 
 use serde::Serialize;
+use strum::VariantArray;
 
 use super::Page;
-use crate::web::Notice;
+
+/// Why the login page stops before it sends the person to the issuer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, strum::EnumString, strum::IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Notice {
+    /// They signed out.
+    SignedOut,
+    /// Their session had ended when they posted a form.
+    SessionEnded,
+}
+
+impl Notice {
+    /// The value of the cookie that remembers it.
+    pub fn key(self) -> &'static str {
+        self.into()
+    }
+
+    /// The notice of a cookie's value.
+    pub fn from_key(key: &str) -> Option<Self> {
+        key.parse().ok()
+    }
+}
 
 /// The login page at rest.
 #[derive(Serialize)]
@@ -34,8 +56,9 @@ mod tests {
 
     #[test]
     fn each_notice_offers_to_sign_in() {
-        for notice in [Notice::SignedOut, Notice::SessionEnded] {
-            let html = render(&SignedOut::new(notice)).unwrap();
+        for notice in Notice::VARIANTS {
+            assert_eq!(Notice::from_key(notice.key()), Some(*notice));
+            let html = render(&SignedOut::new(*notice)).unwrap();
             assert!(html.contains("href=\"/login?continue\""), "{html}");
         }
     }

@@ -1,52 +1,58 @@
-//! The two DynamoDB tables, a capability a file.
+//! The two DynamoDB tables, a store per function.
 //!
-//! A function is given the capabilities it uses and nothing else, and its IAM policy names the same
-//! ones: [`View`] for the pages, [`Attempts`] for connect, [`Completion`] for callback, [`Removal`]
-//! for disconnect, [`SignIns`] for login, [`Checks`] for the sweep. Whatever must hold together is
-//! one transaction, and a request is one round trip.
+//! Each function is given the store that can do what it needs and nothing else, and its IAM policy
+//! names the same: [`PageStore`] for the pages, [`ConnectStore`], [`CallbackStore`],
+//! [`DisconnectStore`], [`SignInStore`] for login, [`SweepStore`]. Whatever must hold together is one
+//! transaction, and a request is one round trip wherever that is possible.
 
-mod attempts;
-mod checks;
-mod completion;
+mod attributes;
+mod callback;
+mod connect;
+mod disconnect;
+mod page;
 mod rate;
-mod removal;
-mod retry;
 mod rows;
-mod sign_ins;
+mod sign_in;
+mod sweep;
 mod transaction;
-mod view;
 
-pub use attempts::{Attempts, Begin};
-pub use checks::{Checks, Cursor, Finding, Page, StoredConnection, Verdict};
-pub use completion::{Completion, Earlier, NewConnection, Saved, Spend};
-pub use removal::{Removal, Removed};
-pub use sign_ins::{NewSession, PendingSignIn, SignIns};
-pub use view::{SignedIn, View};
+pub use callback::{CallbackStore, Earlier, NewConnection, Saved, Spend};
+pub use connect::{Begin, ConnectStore};
+pub use disconnect::{DisconnectStore, Removed};
+pub use page::{PageStore, SignedIn};
+pub use sign_in::{NewSession, PendingSignIn, SignInStore};
+pub use sweep::{Cursor, Recorded, ScanPage, StoredConnection, SweepStore, Verdict};
+
+use std::time::Duration;
 
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
+
+use crate::error_chain::Cause;
+use crate::retry::{Policy, Retry, Try};
 
 /// The store could not answer. Says which operation failed and with which of DynamoDB's error
 /// codes, never what was in the call.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{operation}: {cause}")]
+#[error("{operation}")]
 pub struct StoreError {
     operation: &'static str,
-    cause: String,
+    #[source]
+    cause: Cause,
 }
 
 impl StoreError {
     fn new(operation: &'static str, cause: impl Into<String>) -> Self {
-        Self { operation, cause: cause.into() }
+        Self { operation, cause: Cause::new(cause) }
     }
 
     fn of_sdk<E: ProvideErrorMetadata, R>(operation: &'static str, error: &SdkError<E, R>) -> Self {
-        let cause = match error {
-            SdkError::TimeoutError(_) => "timed out",
-            SdkError::DispatchFailure(_) => "not reached",
-            SdkError::ConstructionFailure(_) | SdkError::ResponseError(_) => "no sensible answer",
-            error => error.code().unwrap_or("unnamed error"),
-        };
-        Self::new(operation, cause)
+        Self { operation, cause: Cause::of_aws(error) }
+    }
+}
+
+impl From<BuildError> for StoreError {
+    fn from(_: BuildError) -> Self {
+        Self::new("request", "incomplete")
     }
 }
 
@@ -55,8 +61,21 @@ fn is_refusal<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
     error.code() == Some("ConditionalCheckFailedException")
 }
 
-impl From<BuildError> for StoreError {
-    fn from(_: BuildError) -> Self {
-        Self::new("request", "incomplete")
-    }
+/// How writes are retried that race with another one for the same row.
+const RACE_POLICY: Policy = Policy { tries: 4, first_pause: Duration::from_millis(20) };
+
+/// Makes a write to a single row, again while a transaction holds the row. The SDK does not count
+/// that among what is worth another try.
+async fn write_row<T, E, R, F>(retry: &Retry, write: impl Fn() -> F) -> Result<T, SdkError<E, R>>
+where
+    E: ProvideErrorMetadata,
+    F: Future<Output = Result<T, SdkError<E, R>>>,
+{
+    let attempt = || async {
+        match write().await {
+            Err(error) if error.code() == Some("TransactionConflictException") => Try::Transient(Err(error)),
+            outcome => Try::Settled(outcome),
+        }
+    };
+    retry.run(attempt).await
 }

@@ -1,7 +1,4 @@
-//! Rows: the names of their attributes, and the way from and to the domain's types.
-//!
-//! Names are the table's contract. Where one is used in an expression it is spelled there too, since
-//! DynamoDB's expressions are text.
+//! Rows, and the way from and to the domain's types.
 
 use std::collections::HashMap;
 
@@ -9,16 +6,32 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
 
+use super::attributes::{account_id, connection as c, session as a};
 use crate::domain::{
-    Account, AttemptId, Connection, Generation, OfflineReason, Provider, Session, SessionCredential,
+    Account, AttemptId, Connection, Expiry, Generation, OfflineReason, Provider, Session, SessionCredential,
     SessionId, SessionLimits, UserId,
 };
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
 /// What the sweep and the pages read of a connection, beside the token.
-pub(super) const CONNECTION_PROJECTION: &str = "user_id, provider, vk_user_id, first_name, last_name, \
-     is_online, offline_reason, connected_at, last_checked_at, token_expires_at, generation";
+pub(super) fn connection_projection() -> String {
+    let accounts = Provider::ALL.iter().map(|provider| account_id(*provider));
+    let common = [
+        c::USER_ID,
+        c::PROVIDER,
+        c::FIRST_NAME,
+        c::LAST_NAME,
+        c::IS_ONLINE,
+        c::OFFLINE_REASON,
+        c::CONNECTED_AT,
+        c::LAST_CHECKED_AT,
+        c::TOKEN_EXPIRES_AT,
+        c::ACCESS_EXPIRES_AT,
+        c::GENERATION,
+    ];
+    common.map(str::to_owned).into_iter().chain(accounts).collect::<Vec<_>>().join(", ")
+}
 
 /// The key of no row, which warming up reads and refuses to write.
 pub(super) const NOBODY: &str = "warm-up";
@@ -50,7 +63,7 @@ pub(super) fn rfc3339(time: Timestamp) -> AttributeValue {
 }
 
 pub(super) fn connection_key(user: &UserId, provider: Provider) -> Item {
-    HashMap::from([("user_id".to_owned(), s(user.as_str())), ("provider".to_owned(), s(provider.key()))])
+    HashMap::from([(c::USER_ID.to_owned(), s(user.as_str())), (c::PROVIDER.to_owned(), s(provider.key()))])
 }
 
 pub(super) fn session_key(session: &SessionId) -> Item {
@@ -62,13 +75,19 @@ pub(super) fn attempt_key(attempt: &AttemptId) -> Item {
 }
 
 pub(super) fn id_key(id: String) -> Item {
-    HashMap::from([("id".to_owned(), s(id))])
+    HashMap::from([(a::ID.to_owned(), s(id))])
 }
 
 /// The condition that a session row is the credential's and within its limits, as every
-/// transaction checks it, with the values it names.
-pub(super) const SESSION_IS_LIVE: &str =
-    "user_id = :user AND created_at > :born_after AND last_seen_at > :seen_after";
+/// transaction checks it. Its values are [`session_is_live_values`].
+pub(super) fn session_is_live() -> String {
+    format!(
+        "{} = :user AND {} > :born_after AND {} > :seen_after",
+        a::USER_ID,
+        a::CREATED_AT,
+        a::LAST_SEEN_AT
+    )
+}
 
 pub(super) fn session_is_live_values(
     credential: &SessionCredential,
@@ -100,37 +119,49 @@ fn time(item: &Item, name: &str) -> Option<Timestamp> {
 
 pub(super) fn session(item: &Item) -> Option<Session> {
     Some(Session {
-        user: UserId::parse(text(item, "user_id")?)?,
-        display_name: text(item, "display_name").unwrap_or_default().to_owned(),
-        created_at: epoch(item, "created_at")?,
-        last_seen_at: epoch(item, "last_seen_at")?,
+        user: UserId::parse(text(item, a::USER_ID)?)?,
+        display_name: text(item, a::DISPLAY_NAME).unwrap_or_default().to_owned(),
+        created_at: epoch(item, a::CREATED_AT)?,
+        last_seen_at: epoch(item, a::LAST_SEEN_AT)?,
     })
 }
 
 pub(super) fn generation(item: &Item) -> Option<Generation> {
-    text(item, "generation").map(Generation::from_stored)
+    text(item, c::GENERATION).map(Generation::from_stored)
 }
 
 /// The connection of a row; `None` for the row of a provider this build does not know. A row with
 /// sound keys and nothing else usable is an unreadable connection.
 pub(super) fn connection(item: &Item) -> Option<Connection> {
-    let user = UserId::parse(text(item, "user_id")?)?;
-    let provider = Provider::from_key(text(item, "provider")?)?;
-    let online = item.get("is_online").and_then(|value| value.as_bool().ok());
-    let Some((id, is_online)) = text(item, "vk_user_id").zip(online) else {
+    let user = UserId::parse(text(item, c::USER_ID)?)?;
+    let provider = Provider::from_key(text(item, c::PROVIDER)?)?;
+    let online = item.get(c::IS_ONLINE).and_then(|value| value.as_bool().ok());
+    let Some((id, is_online)) = text(item, &account_id(provider)).zip(online) else {
         return Some(Connection::unreadable(user, provider));
     };
     let name = |attribute| text(item, attribute).unwrap_or_default();
     Some(Connection {
         user,
         provider,
-        account: Account::new(id, name("first_name"), name("last_name")),
+        account: Account::new(id, name(c::FIRST_NAME), name(c::LAST_NAME)),
         is_online: *is_online,
-        offline_reason: text(item, "offline_reason").and_then(OfflineReason::from_code),
-        connected_at: time(item, "connected_at"),
-        last_checked_at: time(item, "last_checked_at"),
-        expires_at: time(item, "token_expires_at"),
+        offline_reason: text(item, c::OFFLINE_REASON).and_then(OfflineReason::from_code),
+        connected_at: time(item, c::CONNECTED_AT),
+        last_checked_at: time(item, c::LAST_CHECKED_AT),
+        expiry: expiry(item),
     })
+}
+
+/// Which of the two attributes holds the time says whether the token can be renewed.
+fn expiry(item: &Item) -> Option<Expiry> {
+    let renewable = time(item, c::ACCESS_EXPIRES_AT).map(|at| Expiry { at, renewable: true });
+    renewable.or_else(|| time(item, c::TOKEN_EXPIRES_AT).map(|at| Expiry { at, renewable: false }))
+}
+
+/// The attribute of an expiry, and its value.
+pub(super) fn expiry_attribute(expiry: Expiry) -> (&'static str, AttributeValue) {
+    let name = if expiry.renewable { c::ACCESS_EXPIRES_AT } else { c::TOKEN_EXPIRES_AT };
+    (name, rfc3339(expiry.at))
 }
 
 #[cfg(test)]

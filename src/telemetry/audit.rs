@@ -6,7 +6,8 @@ use crate::domain::{Account, Provider, UserId};
 pub(super) const TARGET: &str = "audit";
 
 /// What happened to a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum AuditEvent {
     /// An account was connected where none was.
     Connected,
@@ -21,21 +22,11 @@ pub enum AuditEvent {
 }
 
 impl AuditEvent {
-    fn code(self) -> &'static str {
-        match self {
-            Self::Connected => "connected",
-            Self::Reconnected => "reconnected",
-            Self::Disconnected => "disconnected",
-            Self::Broken => "broken",
-            Self::Recovered => "recovered",
-        }
-    }
-
     /// Writes the event's line: what, whose, which account. Time and correlation id come with the
     /// line and its span. What a person did is counted, too; the sweep counts for itself.
     pub fn record(self, user: &UserId, provider: Provider, account: Option<&Account>) {
         let account = account.map(|account| account.id.as_str());
-        tracing::info!(target: TARGET, event = self.code(), user = user.as_str(), provider = provider.key(), account);
+        tracing::info!(target: TARGET, event = <&str>::from(self), user = user.as_str(), provider = provider.key(), account);
         match self {
             Self::Connected => tracing::info!(target: super::METRICS, Connected = 1),
             Self::Reconnected => tracing::info!(target: super::METRICS, Reconnected = 1),

@@ -15,6 +15,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{ConfigError, Env};
+use crate::error_chain::chain;
 use metrics::EmbeddedMetrics;
 
 /// Starts logging to standard output. The level is that of `AWS_LAMBDA_LOG_LEVEL` or `RUST_LOG`,
@@ -41,5 +42,5 @@ pub fn init(env: &Env) {
 
 /// Says in the log why a function does not start; what it returns to Lambda is seen by nobody.
 pub fn cannot_boot(error: &ConfigError) {
-    tracing::error!(%error, "cannot boot");
+    tracing::error!(error = chain(error), "cannot boot");
 }

@@ -1,5 +1,7 @@
 //! Answers, every one with the security headers.
 
+use std::error::Error;
+
 use cookie::Cookie;
 use lambda_http::Body;
 use lambda_http::http::header::{
@@ -8,6 +10,7 @@ use lambda_http::http::header::{
 };
 use lambda_http::http::{Response, StatusCode};
 
+use crate::error_chain::chain;
 use crate::pages::{self, Page, Problem};
 
 /// Pages run no script and load nothing from elsewhere; forms post to this origin alone.
@@ -153,13 +156,13 @@ pub struct Failure {
 
 impl Failure {
     /// A failure of something the function depends on.
-    pub fn unavailable(cause: &impl ToString) -> Self {
-        Self { cause: cause.to_string(), problem: Problem::Unavailable }
+    pub fn unavailable(error: &dyn Error) -> Self {
+        Self { cause: chain(error), problem: Problem::Unavailable }
     }
 
     /// A failure of the product itself.
-    fn internal(cause: &impl ToString) -> Self {
-        Self { cause: cause.to_string(), problem: Problem::Failed }
+    fn internal(error: &dyn Error) -> Self {
+        Self { cause: chain(error), problem: Problem::Failed }
     }
 }
 

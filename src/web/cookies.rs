@@ -10,27 +10,18 @@ use crate::config::BaseUrl;
 use crate::domain::SessionCredential;
 
 /// A cookie's name, without the prefix.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum CookieName {
     /// Who is signed in.
     Session,
     /// The browser's own secret while a person is at the issuer.
     SignIn,
-    /// Where the person was headed.
-    Place,
+    /// Where the person returns to after signing in.
+    #[strum(serialize = "place")]
+    ReturnTo,
     /// What the login page says before signing in again.
     Notice,
-}
-
-impl CookieName {
-    fn bare(self) -> &'static str {
-        match self {
-            Self::Session => "session",
-            Self::SignIn => "sign-in",
-            Self::Place => "place",
-            Self::Notice => "notice",
-        }
-    }
 }
 
 /// Reads and writes cookies for one public address.
@@ -47,16 +38,16 @@ impl CookieJar {
     }
 
     /// The value of a cookie of the request.
-    pub fn get<'r>(&self, request: &'r Request, name: CookieName) -> Option<&'r str> {
+    pub fn get(&self, request: &Request, name: CookieName) -> Option<String> {
         let name = self.full_name(name);
         let lines = request.headers().get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-        let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        pairs.find(|(candidate, _)| *candidate == name).map(|(_, value)| value)
+        let mut cookies = lines.flat_map(Cookie::split_parse).filter_map(Result::ok);
+        cookies.find(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned())
     }
 
     /// The session the request claims, where its cookie is well-formed.
     pub fn credential(&self, request: &Request) -> Option<SessionCredential> {
-        SessionCredential::parse(self.get(request, CookieName::Session)?)
+        SessionCredential::parse(&self.get(request, CookieName::Session)?)
     }
 
     /// A cookie for the rest of the browser's session, or for `seconds`.
@@ -77,7 +68,7 @@ impl CookieJar {
 
     fn full_name(self, name: CookieName) -> String {
         let prefix = if self.secure { "__Host-" } else { "" };
-        format!("{prefix}{}", name.bare())
+        format!("{prefix}{}", <&str>::from(name))
     }
 }
 
@@ -99,7 +90,7 @@ mod tests {
 
     #[test]
     fn loopback_does_without_what_needs_https() {
-        let cookie = jar("http://localhost:3000").set(CookieName::Place, "vk", Some(60)).to_string();
+        let cookie = jar("http://localhost:3000").set(CookieName::ReturnTo, "vk", Some(60)).to_string();
         assert_eq!(cookie, "place=vk; HttpOnly; SameSite=Lax; Path=/; Max-Age=60");
     }
 
@@ -109,8 +100,8 @@ mod tests {
         assert_eq!(jar("http://localhost").get(&request, CookieName::Session), None);
         let mut request = request;
         request.headers_mut().insert(COOKIE, "a=b; session=x=y;place=vk".parse().unwrap());
-        assert_eq!(jar("http://localhost").get(&request, CookieName::Session), Some("x=y"));
-        assert_eq!(jar("http://localhost").get(&request, CookieName::Place), Some("vk"));
+        assert_eq!(jar("http://localhost").get(&request, CookieName::Session).as_deref(), Some("x=y"));
+        assert_eq!(jar("http://localhost").get(&request, CookieName::ReturnTo).as_deref(), Some("vk"));
         assert_eq!(jar("https://shop.example").get(&request, CookieName::Session), None);
     }
 }

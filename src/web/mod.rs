@@ -1,22 +1,21 @@
-//! Between API Gateway and a function: requests read strictly, answers with the security headers
-//! on every one, failures turned into pages.
+//! The inbound side: between API Gateway and a function. Requests are read strictly, answers carry the
+//! security headers, and failures are turned into pages. Calls to others are
+//! [`http_client`](crate::http_client)'s.
 
 mod answer;
 mod cookies;
-mod guard;
-mod params;
-mod posted;
+mod csrf;
+mod fetch_metadata;
 mod request;
 mod serve;
+mod signed_in;
 mod signing_in;
-mod visits;
 
 pub use answer::{Answer, Failure};
 pub use cookies::{CookieJar, CookieName};
-pub use guard::is_cross_site;
-pub use params::{Malformed, Params};
-pub use posted::{Posted, posted};
-pub use request::{params, path, user_agent_is_phone};
-pub use serve::{ANSWER_WITHIN, WebFunction, run, service};
-pub use signing_in::{Notice, sign_in_again, sign_in_first};
-pub use visits::{Visit, Visits};
+pub use csrf::{FormPost, check_form_post};
+pub use fetch_metadata::is_cross_site;
+pub use request::{device, params, path, provider};
+pub use serve::{ANSWER_WITHIN, Boot, WebFunction, main, run, service};
+pub use signed_in::{SignedInLoader, SignedInRequest};
+pub use signing_in::{sign_in_again, sign_in_first};

@@ -6,8 +6,11 @@ use lambda_http::http::header::{CONTENT_TYPE, USER_AGENT};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt as _};
 
-use super::{Answer, Malformed, Params};
+use super::Answer;
+use crate::domain::Provider;
 use crate::pages::Problem;
+use crate::params::{Malformed, Params};
+use crate::providers::Device;
 
 /// The query string's parameters.
 pub fn params(request: &Request) -> Result<Params, Malformed> {
@@ -17,6 +20,12 @@ pub fn params(request: &Request) -> Result<Params, Malformed> {
 /// The path as the client sent it, for functions that answer several.
 pub fn path(request: &Request) -> &str {
     context(request).and_then(|context| context.http.path.as_deref()).unwrap_or_default()
+}
+
+/// The provider whose routes a request is one of: the first part of the path, as in `/vk/connect`.
+pub fn provider(request: &Request) -> Option<Provider> {
+    let first = path(request).split('/').nth(1)?;
+    Provider::from_key(first)
 }
 
 /// The route API Gateway matched, such as `GET /vk`; empty where it does not say. For logs: emulators
@@ -57,13 +66,14 @@ pub(super) fn form(request: &Request) -> Result<Params, Answer> {
     Params::parse(text).map_err(|_| Answer::problem(Problem::BadRequest))
 }
 
-/// Whether the person holds a phone, as the browser says by client hint or by name.
-pub fn user_agent_is_phone(request: &Request) -> bool {
+/// What the person holds, as the browser says by client hint or by name.
+pub fn device(request: &Request) -> Device {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    match header("sec-ch-ua-mobile") {
+    let is_phone = match header("sec-ch-ua-mobile") {
         Some(hint) => hint == "?1",
         None => header(USER_AGENT.as_str()).is_some_and(|agent| agent.contains("Mobi")),
-    }
+    };
+    if is_phone { Device::Phone } else { Device::Desktop }
 }
 
 #[cfg(test)]
@@ -73,7 +83,7 @@ mod tests {
     fn agent(name: &'static str, value: &str) -> bool {
         let mut request = Request::new(Body::Empty);
         request.headers_mut().insert(name, value.parse().unwrap());
-        user_agent_is_phone(&request)
+        device(&request) == Device::Phone
     }
 
     #[test]

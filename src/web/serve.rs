@@ -16,7 +16,11 @@ use tracing::Instrument as _;
 
 use super::request::{request_id, route_key};
 use super::{Answer, Failure};
+use crate::config::{ConfigError, Env};
 use crate::pages::Problem;
+use crate::platform::Platform;
+use crate::providers::{Registered, Registry};
+use crate::telemetry;
 
 /// A page of our own comes before Lambda ends the function, after the 25 seconds that the template
 /// gives it, and API Gateway says so in its own words.
@@ -28,14 +32,40 @@ pub trait WebFunction: Send + Sync + 'static {
     fn answer(&self, request: &Request) -> impl Future<Output = Result<Answer, Failure>> + Send;
 
     /// Answers in place of [`WebFunction::answer`] where that panicked or took too long.
-    fn cut_off(&self, problem: Problem) -> Answer {
+    fn cut_off(&self, _request: &Request, problem: Problem) -> Answer {
         Answer::problem(problem)
     }
 }
 
-/// Runs a function in Lambda until the environment ends.
-pub async fn run(function: impl WebFunction) -> Result<(), Error> {
-    lambda_http::lambda_runtime::run(service(function)).await
+/// A function that stands on its environment.
+pub trait Boot: WebFunction + Sized {
+    /// Reads the configuration, and opens the connections that the first request will need.
+    fn boot(
+        env: &Env,
+        platform: &Platform,
+        registry: &(impl Registry + ?Sized),
+    ) -> impl Future<Output = Result<Self, ConfigError>>;
+}
+
+/// Boots a function in Lambda and runs it until the environment ends: the whole `main` of its
+/// binary.
+pub fn main<F: Boot>() -> Result<(), Error> {
+    in_lambda(async |env| F::boot(env, &Platform::of_lambda().await, &Registered).await)
+}
+
+/// Runs a function in Lambda that needs nothing to boot, so that its binary holds no AWS client.
+pub fn run(function: impl WebFunction) -> Result<(), Error> {
+    in_lambda(async |_| Ok(function))
+}
+
+/// One thread is enough: Lambda hands over one request at a time.
+fn in_lambda<F: WebFunction>(boot: impl AsyncFnOnce(&Env) -> Result<F, ConfigError>) -> Result<(), Error> {
+    let env = Env::of_process();
+    telemetry::init(&env);
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let function = boot(&env).await.inspect_err(telemetry::cannot_boot)?;
+        lambda_http::lambda_runtime::run(service(function)).await
+    })
 }
 
 /// A function as Lambda invokes it: from API Gateway's event to API Gateway's response.
@@ -68,10 +98,10 @@ async fn respond<F: WebFunction>(function: &F, request: Request, within: Duratio
                 tracing::error!(cause = failure.cause, "failed");
                 Answer::problem(failure.problem)
             }
-            Ok(Err(_panic)) => function.cut_off(Problem::Failed),
+            Ok(Err(_panic)) => function.cut_off(&request, Problem::Failed),
             Err(_elapsed) => {
                 tracing::error!(cause = "took too long", "failed");
-                function.cut_off(Problem::Unavailable)
+                function.cut_off(&request, Problem::Unavailable)
             }
         };
         tracing::info!(status = answer.status().as_u16(), "answered");

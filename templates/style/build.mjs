@@ -1,5 +1,5 @@
 // Builds the files the templates take from Bootstrap: ../static/style.css, cut down to the rules
-// the templates use, and ../parts/icons/*.svg. They are committed, so that building the product
+// the templates and badges use, and the icons of the providers. They are committed, so that building the product
 // needs no Node.js. With --check nothing is written and a difference is an error.
 
 import { readFileSync, writeFileSync } from "node:fs";
@@ -18,7 +18,7 @@ async function style() {
     silenceDeprecations: ["import"],
   });
   const [purged] = await new PurgeCSS().purge({
-    content: [join(templates, "*.html"), join(templates, "parts", "*.html")],
+    content: [join(templates, "*.html"), join(templates, "parts", "*.html"), join(templates, "..", "src", "pages", "badge.rs")],
     css: [{ raw: css }],
     variables: true,
   });
@@ -31,7 +31,7 @@ function icon(name) {
 
 const outputs = [
   [join(templates, "static", "style.css"), await style()],
-  [join(templates, "parts", "icons", "vk.svg"), `${icon("chat-dots").trim()}\n`],
+  [join(templates, "..", "src", "providers", "vk", "icon.svg"), `${icon("chat-dots").trim()}\n`],
 ];
 
 if (process.argv.includes("--check")) {

@@ -1,11 +1,5 @@
-//! Boots the assets function.
+//! Boots the assets function, which reads no environment.
 
-use assets::Function;
-use evosync_connections::config::Env;
-use evosync_connections::{telemetry, web};
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), lambda_http::Error> {
-    telemetry::init(&Env::of_process());
-    web::run(Function).await
+fn main() -> Result<(), lambda_http::Error> {
+    evosync_connections::web::run(assets::Function)
 }

@@ -1,212 +1,192 @@
-//! `GET /vk/callback`: VK sends the person back; the attempt is spent, the code exchanged, the
-//! account read, and the connection saved.
+//! `GET /vk/callback`, and the same of every provider: the person comes back; the attempt is spent,
+//! the code redeemed, and the connection saved.
 
-mod reply;
-mod vk;
+mod stop;
 
 use std::time::Duration;
 
 use evosync_connections::config::{ConfigError, Env};
 use evosync_connections::domain::secret::AuthorizationCode;
-use evosync_connections::domain::{Account, ErrorCode, Generation, Place, Provider, SessionCredential};
+use evosync_connections::domain::{ErrorCode, Expiry, Generation, Provider, ReturnTo, SessionCredential};
 use evosync_connections::pages::Problem;
 use evosync_connections::platform::{Platform, warm_up};
+use evosync_connections::providers::oauth::{AuthorizationResponse, Outcome};
+use evosync_connections::providers::{Grant, PerProvider, Redeem, Registry};
 use evosync_connections::sealing::{RowIdentity, TokenKeySource, TokenKeys};
-use evosync_connections::store::{Completion, Earlier, NewConnection, Saved, Spend};
-use evosync_connections::telemetry::{self, AuditEvent};
-use evosync_connections::vk::Grant;
-use evosync_connections::web::{Answer, CookieJar, Failure, WebFunction};
+use evosync_connections::store::{CallbackStore, Earlier, NewConnection, Saved, Spend};
+use evosync_connections::telemetry::AuditEvent;
+use evosync_connections::web::{Answer, Boot, CookieJar, Failure, WebFunction, params, provider};
+use futures_util::future::join_all;
 use lambda_http::Request;
 
-use reply::{Outcome, Reply};
-use vk::Vk;
+use stop::Stop;
 
-const PROVIDER: Provider = Provider::Vk;
-
-/// All calls to VK together, of which there may be five, each within bounds of its own. The rest of
-/// the time the function has is for the store.
-const VK_WITHIN: Duration = Duration::from_secs(12);
+/// All calls to the provider together, of which there may be five, each within bounds of its own. The
+/// rest of the time the function has is for the store.
+const PROVIDER_WITHIN: Duration = Duration::from_secs(12);
 
 /// The function: the only one that sees codes and new tokens.
 pub struct Function {
-    completion: Completion,
-    vk: Vk,
+    store: CallbackStore,
+    providers: PerProvider<Box<dyn Redeem>>,
     keys: TokenKeySource,
     jar: CookieJar,
     platform: Platform,
 }
 
-/// Why no connection was saved: what the person reads, and what the log says.
-struct Stop {
-    code: ErrorCode,
-    cause: String,
-    /// False for a repeated callback's, which was counted the first time.
-    is_new: bool,
-}
-
-impl Stop {
-    fn new(code: ErrorCode, cause: impl Into<String>) -> Self {
-        Self { code, cause: cause.into(), is_new: true }
-    }
-
-    fn ours(error: impl std::error::Error) -> Self {
-        Self::new(ErrorCode::Storage, error.to_string())
-    }
+/// Whose callback it is, and of which provider.
+struct Caller<'a> {
+    credential: &'a SessionCredential,
+    provider: Provider,
+    redeem: &'a dyn Redeem,
 }
 
 impl Function {
-    /// Reads the configuration and the secrets, and opens the connection to the table.
-    pub async fn boot(env: &Env, platform: &Platform) -> Result<Self, ConfigError> {
-        let base = env.base_url()?;
-        let function = Self {
-            completion: Completion::new(platform, env)?,
-            vk: Vk::new(platform, env, &base)?,
-            keys: TokenKeySource::new(platform, env.token_keys_secret()?),
-            jar: CookieJar::new(&base),
-            platform: platform.clone(),
-        };
-        futures_util::join!(
-            warm_up(Box::pin(function.completion.warm_up())),
-            warm_up(Box::pin(function.vk.prepare())),
-            warm_up(async { function.keys.keys().await.map(drop) }),
-        );
-        Ok(function)
-    }
-
-    async fn complete(&self, credential: &SessionCredential, reply: &Reply) -> Result<(), Stop> {
+    async fn complete(&self, caller: &Caller<'_>, response: &AuthorizationResponse) -> Result<(), Stop> {
         // What could fail on our side comes before the state is spent and the code used up.
-        let keys = self.keys.keys().await.map_err(Stop::ours)?;
-        self.vk.prepare().await.map_err(Stop::ours)?;
-        let attempt = reply.state.attempt_id();
-        let spent = self.completion.spend(credential, PROVIDER, &attempt).await.map_err(Stop::ours)?;
-        match spent {
+        let keys = self.keys.keys().await.map_err(|error| Stop::ours(&error))?;
+        caller.redeem.prepare().await.map_err(|error| Stop::ours(&error))?;
+        let attempt = response.state.attempt_id();
+        let spent = self.store.spend(caller.credential, caller.provider, &attempt).await;
+        match spent.map_err(|error| Stop::ours(&error))? {
             Spend::Spent => {}
             Spend::NotSignedIn => return Err(Stop::new(ErrorCode::SessionExpired, "no live session")),
             Spend::Unknown => return Err(Stop::new(ErrorCode::InvalidState, "no such attempt here")),
             Spend::Expired => return Err(Stop::new(ErrorCode::AttemptExpired, "ten minutes have passed")),
-            Spend::Used(earlier) => return self.repeat(credential, earlier).await,
+            Spend::Used(earlier) => return self.repeat(caller, earlier).await,
         }
-        let finished = self.finish(credential, reply, &keys).await;
+        let finished = self.finish(caller, response, &keys).await;
         if let Err(stop) = &finished
-            && let Err(error) = self.completion.note_failure(&attempt, stop.code).await
+            && let Err(error) = self.store.note_failure(&attempt, stop.code).await
         {
-            tracing::warn!(%error, "a repeated callback will not know how this one ended");
+            let error = evosync_connections::error_chain::chain(&error);
+            tracing::warn!(error, "a repeated callback will not know how this one ended");
         }
         finished
     }
 
-    /// Browsers deliver callbacks twice, and show the second answer: it is the first one's.
-    async fn repeat(&self, credential: &SessionCredential, earlier: Earlier) -> Result<(), Stop> {
+    /// Answers a replay idempotently. Browsers deliver callbacks twice and show the second answer, so
+    /// it is the first one's.
+    async fn repeat(&self, caller: &Caller<'_>, earlier: Earlier) -> Result<(), Stop> {
         match earlier {
-            Earlier::Failed(code) => Err(Stop { is_new: false, ..Stop::new(code, "repeated callback") }),
+            Earlier::Failed(code) => Err(Stop::repeated(code)),
             // The dashboard shows how it ended, a moment later.
             Earlier::UnderWay => Ok(()),
             Earlier::Ended => {
-                let connected = self.completion.is_connected(credential.user(), PROVIDER).await;
+                let connected = self.store.is_connected(caller.credential.user(), caller.provider).await;
                 let used = || Stop::new(ErrorCode::AttemptUsed, "spent before");
-                connected.map_err(Stop::ours)?.then_some(()).ok_or_else(used)
+                connected.map_err(|error| Stop::ours(&error))?.then_some(()).ok_or_else(used)
             }
         }
     }
 
     async fn finish(
         &self,
-        credential: &SessionCredential,
-        reply: &Reply,
+        caller: &Caller<'_>,
+        response: &AuthorizationResponse,
         keys: &TokenKeys,
     ) -> Result<(), Stop> {
-        let accepted = tokio::time::timeout(VK_WITHIN, self.vk.accept(reply.code()?)).await;
-        let too_slow = |_| Stop::new(ErrorCode::ProviderUnavailable, "VK took too long altogether");
-        let (grant, account) = accepted.map_err(too_slow)??;
-        self.save(credential, &grant, &account, keys).await
+        let code = code(response)?.clone();
+        let redeemed = tokio::time::timeout(PROVIDER_WITHIN, caller.redeem.redeem(code)).await;
+        let too_slow = |_| Stop::new(ErrorCode::ProviderUnavailable, "the provider took too long altogether");
+        let grant = redeemed.map_err(too_slow)??;
+        self.save(caller, grant, keys).await
     }
 
-    async fn save(
-        &self,
-        credential: &SessionCredential,
-        grant: &Grant,
-        account: &Account,
-        keys: &TokenKeys,
-    ) -> Result<(), Stop> {
+    async fn save(&self, caller: &Caller<'_>, grant: Grant, keys: &TokenKeys) -> Result<(), Stop> {
+        let (user, provider) = (caller.credential.user(), caller.provider);
         let generation = Generation::new(self.platform.entropy.bytes());
-        let row = RowIdentity {
-            table: self.completion.connections_table(),
-            user: credential.user(),
-            provider: PROVIDER,
+        let row =
+            RowIdentity { table: self.store.connections_table(), user, provider, generation: &generation };
+        let sealed_tokens = keys.seal(&grant.tokens, row, self.platform.entropy.bytes());
+        let renewable = grant.tokens.refresh.is_some();
+        let saved = self.store.save(NewConnection {
+            user,
+            provider,
             generation: &generation,
-        };
-        let sealed_token = keys.seal(&grant.token, row, self.platform.entropy.bytes()).map_err(Stop::ours)?;
-        let saved = self.completion.save(NewConnection {
-            user: credential.user(),
-            provider: PROVIDER,
-            generation: &generation,
-            sealed_token,
-            account,
-            expires_at: grant.expires_at,
+            sealed_tokens: sealed_tokens.map_err(|error| Stop::ours(&error))?,
+            account: &grant.account,
+            expiry: grant.expires_at.map(|at| Expiry { at, renewable }),
         });
-        let event = match saved.await.map_err(Stop::ours)? {
+        let event = match saved.await.map_err(|error| Stop::ours(&error))? {
             Saved::Connected => AuditEvent::Connected,
             Saved::Reconnected => AuditEvent::Reconnected,
         };
-        event.record(credential.user(), PROVIDER, Some(account));
+        event.record(user, provider, Some(&grant.account));
         Ok(())
     }
 }
 
-impl Reply {
-    /// The code to exchange, where VK sent one.
-    fn code(&self) -> Result<&AuthorizationCode, Stop> {
-        match &self.outcome {
-            Outcome::Code(code) => Ok(code),
-            Outcome::Refused => Err(Stop::new(ErrorCode::AccessDenied, "the person refused")),
-            Outcome::Failed => Err(Stop::new(ErrorCode::ProviderError, "VK sent an error")),
-        }
+/// The code to redeem, where the provider sent one.
+fn code(response: &AuthorizationResponse) -> Result<&AuthorizationCode, Stop> {
+    match &response.outcome {
+        Outcome::Code(code) => Ok(code),
+        Outcome::Denied => Err(Stop::new(ErrorCode::AccessDenied, "the person refused")),
+        Outcome::Failed => Err(Stop::new(ErrorCode::ProviderError, "the provider sent an error")),
+    }
+}
+
+impl Boot for Function {
+    /// Reads the configuration and the secrets, and opens the connection to the table.
+    async fn boot(
+        env: &Env,
+        platform: &Platform,
+        registry: &(impl Registry + ?Sized),
+    ) -> Result<Self, ConfigError> {
+        let base = env.base_url()?;
+        let function = Self {
+            store: CallbackStore::new(platform, env)?,
+            providers: PerProvider::build(|provider| registry.redeem(provider, env, platform, &base))?,
+            keys: TokenKeySource::new(platform, env.token_keys_secret()?),
+            jar: CookieJar::new(&base),
+            platform: platform.clone(),
+        };
+        futures_util::join!(
+            warm_up(Box::pin(function.store.warm_up())),
+            join_all(function.providers.iter().map(|(_, redeem)| warm_up(redeem.prepare()))),
+            warm_up(async { function.keys.keys().await.map(drop) }),
+        );
+        Ok(function)
     }
 }
 
 impl WebFunction for Function {
     async fn answer(&self, request: &Request) -> Result<Answer, Failure> {
-        let Some(reply) = Reply::read(request) else {
-            return Ok(stopped(&Stop::new(ErrorCode::InvalidState, "malformed callback"), None));
+        let Some((provider, redeem)) = self.providers.of(provider(request)) else {
+            return Ok(Answer::problem(Problem::NotFound));
         };
-        let Some(credential) = self.jar.credential(request) else {
-            return Ok(without_session(request));
+        let response = params(request).ok().and_then(|params| redeem.read(&params));
+        let Some(response) = response else {
+            let stop = Stop::new(ErrorCode::InvalidState, "malformed callback");
+            return Ok(stop.answer(provider, None));
         };
-        Ok(match self.complete(&credential, &reply).await {
-            Ok(()) => Answer::see_other(Place::Connections.path()),
-            Err(stop) => stopped(&stop, Some(&credential)),
+        let Some(credential) = &self.jar.credential(request) else {
+            return Ok(without_session(request, provider));
+        };
+        let caller = Caller { credential, provider, redeem: redeem.as_ref() };
+        Ok(match self.complete(&caller, &response).await {
+            Ok(()) => Answer::see_other(ReturnTo::Connections.path()),
+            Err(stop) => stop.answer(provider, Some(credential)),
         })
     }
 
     /// The address has code and state in it, so there is never a page at it.
-    fn cut_off(&self, _: Problem) -> Answer {
-        stopped(&Stop::new(ErrorCode::Storage, "cut off"), None)
-    }
-}
-
-fn stopped(stop: &Stop, credential: Option<&SessionCredential>) -> Answer {
-    let (code, cause) = (stop.code.code(), &stop.cause);
-    let user = credential.map(|credential| credential.user().as_str());
-    if stop.is_new {
-        telemetry::count_failure(stop.code);
-    }
-    match stop.code {
-        ErrorCode::AppRejected | ErrorCode::Storage if stop.is_new => {
-            tracing::error!(code, cause, user, "not connected");
+    fn cut_off(&self, request: &Request, problem: Problem) -> Answer {
+        match provider(request) {
+            Some(provider) => Stop::new(ErrorCode::Storage, "cut off").answer(provider, None),
+            None => Answer::problem(problem),
         }
-        _ => tracing::warn!(code, cause, user, "not connected"),
     }
-    Answer::see_other(Place::ProviderError(PROVIDER, stop.code).path())
 }
 
 /// Some browsers withhold the session's cookie when another site sends the person here, so a callback
 /// without one is sent round once from our own address before it counts as signed out. The attempt
 /// is not touched.
-fn without_session(request: &Request) -> Answer {
+fn without_session(request: &Request, provider: Provider) -> Answer {
     const MARK: &str = "&again=1";
     let query = request.uri().query().unwrap_or_default();
     if query.ends_with(MARK) {
-        return stopped(&Stop::new(ErrorCode::SessionExpired, "no session cookie"), None);
+        return Stop::new(ErrorCode::SessionExpired, "no session cookie").answer(provider, None);
     }
-    Answer::see_other(format!("{}?{query}{MARK}", PROVIDER.callback_path()))
+    Answer::see_other(format!("{}?{query}{MARK}", provider.callback_path()))
 }

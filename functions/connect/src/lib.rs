@@ -1,62 +1,64 @@
-//! `GET /vk/connect`: an attempt is written, and the person is sent to VK.
+//! `GET /vk/connect`, and the same of every provider: an attempt is written, and the person is sent
+//! to the provider.
 
 use evosync_connections::config::{ConfigError, Env};
-use evosync_connections::domain::{ErrorCode, Place, Provider, State};
+use evosync_connections::domain::{ErrorCode, ReturnTo, State};
 use evosync_connections::pages::Problem;
 use evosync_connections::platform::{Entropy, Platform, warm_up};
-use evosync_connections::store::{Attempts, Begin};
+use evosync_connections::providers::{Authorize, PerProvider, Registry};
+use evosync_connections::store::{Begin, ConnectStore};
 use evosync_connections::telemetry::count_failure;
-use evosync_connections::vk::{Authorization, Display};
 use evosync_connections::web::{
-    Answer, CookieJar, Failure, WebFunction, is_cross_site, sign_in_first, user_agent_is_phone,
+    Answer, Boot, CookieJar, Failure, WebFunction, device, is_cross_site, provider, sign_in_first,
 };
 use lambda_http::Request;
 
-const PROVIDER: Provider = Provider::Vk;
-
 /// The function: writes attempts, and knows no secret.
 pub struct Function {
-    attempts: Attempts,
-    authorization: Authorization,
+    store: ConnectStore,
+    providers: PerProvider<Box<dyn Authorize>>,
     jar: CookieJar,
     entropy: Entropy,
 }
 
-impl Function {
-    /// Reads the configuration and opens the connection to the table.
-    pub async fn boot(env: &Env, platform: &Platform) -> Result<Self, ConfigError> {
+impl Boot for Function {
+    async fn boot(
+        env: &Env,
+        platform: &Platform,
+        registry: &(impl Registry + ?Sized),
+    ) -> Result<Self, ConfigError> {
         let base = env.base_url()?;
         let function = Self {
-            attempts: Attempts::new(platform, env)?,
-            authorization: Authorization::new(env.vk_authorization()?, &base),
+            store: ConnectStore::new(platform, env)?,
+            providers: PerProvider::build(|provider| registry.authorize(provider, env, &base))?,
             jar: CookieJar::new(&base),
             entropy: platform.entropy.clone(),
         };
-        warm_up(function.attempts.warm_up()).await;
+        warm_up(function.store.warm_up()).await;
         Ok(function)
     }
 }
 
 impl WebFunction for Function {
     async fn answer(&self, request: &Request) -> Result<Answer, Failure> {
+        let Some((provider, authorize)) = self.providers.of(provider(request)) else {
+            return Ok(Answer::problem(Problem::NotFound));
+        };
         // Another site must not make a person's browser start connecting (OWASP, login CSRF).
         if is_cross_site(request) {
             return Ok(Answer::problem(Problem::Forbidden));
         }
         let Some(credential) = self.jar.credential(request) else {
-            return Ok(sign_in_first(&self.jar, Place::Provider(PROVIDER)));
+            return Ok(sign_in_first(&self.jar, ReturnTo::Provider(provider)));
         };
         let state = State::new(self.entropy.bytes());
-        Ok(match self.attempts.begin(&credential, PROVIDER, &state.attempt_id()).await? {
-            Begin::Started => {
-                let display = if user_agent_is_phone(request) { Display::Mobile } else { Display::Page };
-                Answer::see_other(self.authorization.url(&state, display))
-            }
-            Begin::NotSignedIn => sign_in_first(&self.jar, Place::Provider(PROVIDER)),
+        Ok(match self.store.begin(&credential, provider, &state.attempt_id()).await? {
+            Begin::Started => Answer::see_other(authorize.url(&state, device(request))),
+            Begin::NotSignedIn => sign_in_first(&self.jar, ReturnTo::Provider(provider)),
             Begin::TooMany => {
                 count_failure(ErrorCode::TooManyAttempts);
-                tracing::warn!(user = credential.user().as_str(), "too many attempts");
-                Answer::see_other(Place::ProviderError(PROVIDER, ErrorCode::TooManyAttempts).path())
+                tracing::warn!(user = credential.user().as_str(), "rate limit: too many attempts to connect");
+                Answer::see_other(ReturnTo::ProviderError(provider, ErrorCode::TooManyAttempts).path())
             }
         })
     }

@@ -1,32 +1,44 @@
 //! `GET /connections`: every provider with its state. `GET /` leads there.
 
 use evosync_connections::config::{ConfigError, Env};
-use evosync_connections::domain::{Place, Provider};
+use evosync_connections::domain::{Provider, ReturnTo};
 use evosync_connections::pages::Dashboard;
 use evosync_connections::platform::Platform;
-use evosync_connections::web::{Answer, Failure, Visits, WebFunction, path};
+use evosync_connections::providers::{PerProvider, Registry, Words};
+use evosync_connections::web::{Answer, Boot, Failure, SignedInLoader, WebFunction, path};
 use lambda_http::Request;
 
 /// The function: reads one session and its connections, without their tokens.
 pub struct Function {
-    visits: Visits,
+    signed_in: SignedInLoader,
+    words: PerProvider<&'static Words>,
 }
 
-impl Function {
-    /// Reads the configuration and opens the connection to the table.
-    pub async fn boot(env: &Env, platform: &Platform) -> Result<Self, ConfigError> {
-        Ok(Self { visits: Visits::boot(env, platform).await? })
+impl Boot for Function {
+    async fn boot(
+        env: &Env,
+        platform: &Platform,
+        registry: &(impl Registry + ?Sized),
+    ) -> Result<Self, ConfigError> {
+        Ok(Self {
+            signed_in: SignedInLoader::boot(env, platform).await?,
+            words: PerProvider::build(|provider| Ok(registry.words(provider)))?,
+        })
     }
 }
 
 impl WebFunction for Function {
     async fn answer(&self, request: &Request) -> Result<Answer, Failure> {
         if path(request) == "/" {
-            return Ok(Answer::see_other(Place::Connections.path()));
+            return Ok(Answer::see_other(ReturnTo::Connections.path()));
         }
-        let page = self.visits.receive(request, Provider::ALL, Place::Connections, |visit| {
-            Answer::page(&Dashboard::new(visit.person, &visit.connections, visit.now, visit.zone))
-        });
-        page.await
+        let providers: Vec<Provider> = self.words.iter().map(|(provider, _)| provider).collect();
+        let signed_in = match self.signed_in.load(request, &providers, ReturnTo::Connections).await? {
+            Ok(signed_in) => signed_in,
+            Err(sign_in) => return Ok(sign_in),
+        };
+        let connections = &signed_in.connections;
+        let page = Dashboard::new(signed_in.person, &self.words, connections, signed_in.now, signed_in.zone);
+        Answer::page(&page)
     }
 }

@@ -1,62 +1,74 @@
-//! `POST /vk/disconnect`: the connection and its token are deleted.
+//! `POST /vk/disconnect`, and the same of every provider: the connection and its tokens are deleted.
 
 use evosync_connections::config::{BaseUrl, ConfigError, Env};
-use evosync_connections::domain::{ErrorCode, Place, Provider, SessionCredential};
+use evosync_connections::domain::{ErrorCode, Provider, ReturnTo, SessionCredential};
+use evosync_connections::pages::{Notice, Problem};
 use evosync_connections::platform::{Platform, warm_up};
-use evosync_connections::store::{Removal, Removed};
+use evosync_connections::providers::Registry;
+use evosync_connections::store::{DisconnectStore, Removed};
 use evosync_connections::telemetry::{AuditEvent, count_failure};
 use evosync_connections::web::{
-    Answer, CookieJar, Failure, Notice, Posted, WebFunction, posted, sign_in_again,
+    Answer, Boot, CookieJar, Failure, FormPost, WebFunction, check_form_post, provider, sign_in_again,
 };
 use lambda_http::Request;
 
-const PROVIDER: Provider = Provider::Vk;
-
 /// The function: deletes connections, and can read none.
 pub struct Function {
-    removal: Removal,
+    store: DisconnectStore,
     base: BaseUrl,
     jar: CookieJar,
 }
 
 impl Function {
-    /// Reads the configuration and opens the connection to the table.
-    pub async fn boot(env: &Env, platform: &Platform) -> Result<Self, ConfigError> {
-        let base = env.base_url()?;
-        let function = Self { removal: Removal::new(platform, env)?, jar: CookieJar::new(&base), base };
-        warm_up(function.removal.warm_up()).await;
-        Ok(function)
-    }
-
-    async fn disconnect(&self, credential: &SessionCredential) -> Result<Answer, Failure> {
-        let place = match self.removal.remove(credential, PROVIDER).await? {
-            // Whoever asks twice may have been cut off before the first time was written down, and it is
-            // by these events that a restored table leaves them out.
+    async fn disconnect(
+        &self,
+        credential: &SessionCredential,
+        provider: Provider,
+    ) -> Result<Answer, Failure> {
+        let return_to = match self.store.remove(credential, provider).await? {
+            // Idempotent, the event included: whoever asks twice may have been cut off before the first
+            // time was written down, and it is by these events that a restored table leaves them out.
             Removed::Removed | Removed::NothingThere => {
-                AuditEvent::Disconnected.record(credential.user(), PROVIDER, None);
-                Place::Provider(PROVIDER)
+                AuditEvent::Disconnected.record(credential.user(), provider, None);
+                ReturnTo::Provider(provider)
             }
             Removed::TooMany => {
                 count_failure(ErrorCode::TooManyAttempts);
-                tracing::warn!(user = credential.user().as_str(), "too many disconnections");
-                Place::ProviderError(PROVIDER, ErrorCode::TooManyAttempts)
+                tracing::warn!(user = credential.user().as_str(), "rate limit: too many disconnections");
+                ReturnTo::ProviderError(provider, ErrorCode::TooManyAttempts)
             }
-            Removed::NotSignedIn => return Ok(self.sign_in_again()),
+            Removed::NotSignedIn => return Ok(self.sign_in_again(provider)),
         };
-        Ok(Answer::see_other(place.path()))
+        Ok(Answer::see_other(return_to.path()))
     }
 
-    fn sign_in_again(&self) -> Answer {
-        sign_in_again(&self.jar, Notice::SessionEnded, Place::Provider(PROVIDER))
+    fn sign_in_again(&self, provider: Provider) -> Answer {
+        sign_in_again(&self.jar, Notice::SessionEnded, ReturnTo::Provider(provider))
+    }
+}
+
+impl Boot for Function {
+    async fn boot(
+        env: &Env,
+        platform: &Platform,
+        _registry: &(impl Registry + ?Sized),
+    ) -> Result<Self, ConfigError> {
+        let base = env.base_url()?;
+        let function = Self { store: DisconnectStore::new(platform, env)?, jar: CookieJar::new(&base), base };
+        warm_up(function.store.warm_up()).await;
+        Ok(function)
     }
 }
 
 impl WebFunction for Function {
     async fn answer(&self, request: &Request) -> Result<Answer, Failure> {
-        match posted(request, &self.base, &self.jar) {
-            Posted::ByPerson(credential) => self.disconnect(&credential).await,
-            Posted::WithoutSession => Ok(self.sign_in_again()),
-            Posted::Refused(answer) => Ok(answer),
+        let Some(provider) = provider(request) else {
+            return Ok(Answer::problem(Problem::NotFound));
+        };
+        match check_form_post(request, &self.base, &self.jar) {
+            FormPost::ByPerson(credential) => self.disconnect(&credential, provider).await,
+            FormPost::WithoutSession => Ok(self.sign_in_again(provider)),
+            FormPost::Refused(answer) => Ok(answer),
         }
     }
 }

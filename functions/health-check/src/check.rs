@@ -1,31 +1,33 @@
-//! One connection shown to its provider.
+//! One connection shown to its provider. Where a dead token is decided: the provider's folder says what
+//! an answer means ([`CheckAnswer`]), this file what follows from it.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use evosync_connections::domain::secret::AccessToken;
-use evosync_connections::domain::{Connection, Liveness, OfflineReason, Provider, Unknown};
+use evosync_connections::domain::{Connection, Liveness, OfflineReason, TokenSet, Unknown};
+use evosync_connections::error_chain::chain;
 use evosync_connections::platform::Platform;
+use evosync_connections::providers::{Check, CheckAnswer, PerProvider};
+use evosync_connections::retry::{Policy, Retry, Try};
 use evosync_connections::sealing::{OpenError, RowIdentity, TokenKeys};
-use evosync_connections::store::{Checks, Finding, StoreError, StoredConnection, Verdict};
+use evosync_connections::store::{Recorded, StoreError, StoredConnection, SweepStore, Verdict};
 use evosync_connections::telemetry::AuditEvent;
-use evosync_connections::vk::Api;
 use jiff::Timestamp;
 
 use crate::deadline::Deadline;
-use crate::pace::Pace;
+use crate::rate_limit::RateLimit;
 
-/// How often a check that meets a passing fault is made, and the longest pause before the second
-/// try; it doubles for the third.
-const TRIES: u32 = 3;
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// How a check is retried that met a transient fault.
+const TRANSIENT_POLICY: Policy = Policy { tries: 3, first_pause: Duration::from_secs(1) };
 
 /// Makes checks.
 pub(crate) struct Checker<'a> {
-    pub(crate) checks: &'a Checks,
-    pub(crate) api: &'a Api,
+    pub(crate) store: &'a SweepStore,
+    /// Each provider is asked at a rate of its own.
+    pub(crate) providers: PerProvider<(&'a dyn Check, RateLimit)>,
     pub(crate) keys: &'a TokenKeys,
     pub(crate) platform: &'a Platform,
-    pub(crate) pace: Pace,
     pub(crate) deadline: Deadline,
     /// What tells this sweep's verdicts from another's.
     pub(crate) id: String,
@@ -42,18 +44,34 @@ pub(crate) struct Checked {
 pub(crate) enum Outcome {
     /// The deadline came first.
     NotReached,
+    /// Its provider is not configured.
+    NotCheckable,
     /// It was checked; whether the verdict is recorded is another matter.
-    Made(Liveness, Result<Finding, StoreError>),
+    Made(Liveness, Result<Recorded, StoreError>),
+}
+
+/// A connection at hand, with what is needed to ask about it.
+struct Subject<'a> {
+    stored: &'a StoredConnection,
+    check: &'a dyn Check,
+    limit: &'a RateLimit,
 }
 
 impl Checker<'_> {
     /// Checks a connection and records the verdict.
     pub(crate) async fn check(&self, stored: StoredConnection) -> Checked {
-        let verdict = self.verdict(&stored).await;
-        let resealed = verdict.as_ref().is_some_and(|verdict| verdict.resealed.is_some());
-        let outcome = match verdict {
-            None => Outcome::NotReached,
-            Some(verdict) => Outcome::Made(verdict.liveness, self.record(&stored, verdict).await),
+        let mut resealed = false;
+        let outcome = match self.providers.get(stored.connection.provider) {
+            None => Outcome::NotCheckable,
+            Some((check, limit)) => {
+                match self.verdict(&Subject { stored: &stored, check: *check, limit }).await {
+                    None => Outcome::NotReached,
+                    Some(verdict) => {
+                        resealed = verdict.resealed.is_some();
+                        Outcome::Made(verdict.liveness, self.record(&stored, verdict).await)
+                    }
+                }
+            }
         };
         Checked {
             outcome,
@@ -63,87 +81,90 @@ impl Checker<'_> {
         }
     }
 
-    async fn record(&self, stored: &StoredConnection, verdict: Verdict<'_>) -> Result<Finding, StoreError> {
+    async fn record(&self, stored: &StoredConnection, verdict: Verdict<'_>) -> Result<Recorded, StoreError> {
         let liveness = verdict.liveness;
-        let finding = self.checks.record(stored, verdict).await;
-        match &finding {
-            Ok(Finding::Recorded) => announce(&stored.connection, liveness),
-            Ok(Finding::Superseded) => {}
-            Err(error) => tracing::error!(%error, "verdict not recorded"),
+        let recorded = self.store.record(stored, verdict).await;
+        match &recorded {
+            Ok(Recorded::Written) => announce(&stored.connection, liveness),
+            Ok(Recorded::Superseded) => {}
+            Err(error) => tracing::error!(error = chain(error), "verdict not recorded"),
         }
-        finding
+        recorded
     }
 
     /// The verdict on a connection, `None` where the deadline came before an answer.
-    async fn verdict(&self, stored: &StoredConnection) -> Option<Verdict<'_>> {
+    async fn verdict(&self, subject: &Subject<'_>) -> Option<Verdict<'_>> {
         if self.deadline.has_passed() {
             return None;
         }
-        let connection = &stored.connection;
+        let stored = subject.stored;
         let row = RowIdentity {
-            table: self.checks.table(),
-            user: &connection.user,
-            provider: connection.provider,
+            table: self.store.table(),
+            user: &stored.connection.user,
+            provider: stored.connection.provider,
             generation: &stored.generation,
         };
-        let token = match self.keys.open(&stored.sealed_token, row) {
-            Ok(token) => token,
-            Err(error) => {
-                tracing::error!(%error, user = connection.user.as_str(), "token cannot be opened");
-                let liveness = match error {
-                    OpenError::Broken => Liveness::Dead(OfflineReason::Unreadable),
-                    OpenError::UnknownKey => Liveness::Unknown(Unknown::OurFault),
-                };
-                return Some(Verdict { sweep: &self.id, liveness, resealed: None });
-            }
+        let tokens = match self.keys.open(&stored.sealed_tokens, row) {
+            Ok(tokens) => tokens,
+            Err(error) => return Some(self.cannot_open(stored, error)),
         };
-        let liveness = self.liveness(connection, &token).await?;
-        Some(Verdict { sweep: &self.id, liveness, resealed: self.reseal(stored, &token, row) })
+        let liveness = self.liveness(subject, &tokens).await?;
+        Some(Verdict { sweep: &self.id, liveness, resealed: self.reseal(stored, &tokens, row) })
     }
 
-    async fn liveness(&self, connection: &Connection, token: &AccessToken) -> Option<Liveness> {
-        if connection.expires_at.is_some_and(|expiry| expiry <= self.platform.clock.now()) {
+    /// A record that does not open is dead only where it is damaged. A key or a version that this
+    /// build lacks is our fault and says nothing about the token.
+    fn cannot_open(&self, stored: &StoredConnection, error: OpenError) -> Verdict<'_> {
+        let user = stored.connection.user.as_str();
+        tracing::error!(error = chain(&error), user, "token cannot be opened");
+        let liveness = match error {
+            OpenError::Broken => Liveness::Dead(OfflineReason::Unreadable),
+            OpenError::UnknownKey | OpenError::UnknownVersion => Liveness::Unknown(Unknown::OurFault),
+        };
+        Verdict { sweep: &self.id, liveness, resealed: None }
+    }
+
+    async fn liveness(&self, subject: &Subject<'_>, tokens: &TokenSet) -> Option<Liveness> {
+        if subject.stored.connection.has_lapsed(self.platform.clock.now()) {
             return Some(Liveness::Dead(OfflineReason::TokenExpired));
         }
-        self.ask(connection, token).await
+        self.ask(subject, tokens).await
     }
 
-    /// Asks the provider, again where the answer is a passing fault and there is time.
-    async fn ask(&self, connection: &Connection, token: &AccessToken) -> Option<Liveness> {
-        let mut last = None;
-        let mut longest_pause = FIRST_PAUSE;
-        for tried in 1..=TRIES {
-            if !self.pace.turn(&self.deadline).await {
-                break;
+    /// Asks the provider, again with back-off where the answer is a transient fault and there is time.
+    async fn ask(&self, subject: &Subject<'_>, tokens: &TokenSet) -> Option<Liveness> {
+        let (last, tried) = (Mutex::new(None), AtomicU32::new(0));
+        let attempt = || async {
+            // Where the deadline comes before the next turn, the last answer stands.
+            if !subject.limit.turn(&self.deadline).await {
+                return Try::Settled(());
             }
-            let (liveness, vk_code) = match connection.provider {
-                Provider::Vk => self.api.liveness(token, &connection.account.id).await,
-            };
-            last = Some(liveness);
-            if let Liveness::Unknown(class) = liveness {
-                tracing::warn!(class = class.code(), vk_code, tried, "check proved nothing");
+            let account_id = subject.stored.connection.account.id.clone();
+            let answer = subject.check.check(tokens.clone(), account_id).await;
+            note(&answer, tried.fetch_add(1, Ordering::Relaxed) + 1);
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer.liveness);
+            match answer.liveness {
+                Liveness::Unknown(Unknown::Transient) => Try::Transient(()),
+                _ => Try::Settled(()),
             }
-            if liveness != Liveness::Unknown(Unknown::Transient) || tried == TRIES {
-                break;
-            }
-            self.platform.clock.sleep(self.platform.entropy.jitter(longest_pause)).await;
-            longest_pause *= 2;
-        }
-        last
+        };
+        Retry::new(self.platform, TRANSIENT_POLICY).run(attempt).await;
+        last.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The token under the current key, where the row's seal is of another.
-    fn reseal(
-        &self,
-        stored: &StoredConnection,
-        token: &AccessToken,
-        row: RowIdentity<'_>,
-    ) -> Option<Vec<u8>> {
-        if !self.keys.is_outdated(&stored.sealed_token) {
+    /// The tokens re-encrypted with the current key, where another key sealed them.
+    fn reseal(&self, stored: &StoredConnection, tokens: &TokenSet, row: RowIdentity<'_>) -> Option<Vec<u8>> {
+        if !self.keys.is_outdated(&stored.sealed_tokens) {
             return None;
         }
-        let sealed = self.keys.seal(token, row, self.platform.entropy.bytes());
-        sealed.inspect_err(|error| tracing::error!(%error, "token not sealed anew")).ok()
+        let sealed = self.keys.seal(tokens, row, self.platform.entropy.bytes());
+        sealed.inspect_err(|error| tracing::error!(error = chain(error), "token not re-encrypted")).ok()
+    }
+}
+
+fn note(answer: &CheckAnswer, tried: u32) {
+    if let Liveness::Unknown(class) = answer.liveness {
+        tracing::warn!(class = class.code(), provider_code = answer.code, tried, "check was inconclusive");
     }
 }
 

@@ -1,32 +1,34 @@
-//! The sweep: every quarter of an hour each stored token is shown to VK, and what VK says is
-//! recorded, unless the connection has changed in the meantime.
+//! The sweep: every quarter of an hour each stored token is shown to its provider, and what the
+//! provider says is recorded, unless the connection has changed in the meantime.
 
 mod check;
 mod deadline;
-mod pace;
+mod error;
+mod rate_limit;
 mod summary;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use evosync_connections::config::{ConfigError, Env, Sweep};
-use evosync_connections::http::Limits;
+use evosync_connections::error_chain::chain;
 use evosync_connections::platform::{Platform, warm_up};
+use evosync_connections::providers::{Check, PerProvider, Registry};
 use evosync_connections::sealing::{TokenKeySource, TokenKeys};
-use evosync_connections::store::{Checks, Cursor};
-use evosync_connections::vk::Api;
+use evosync_connections::store::{Cursor, SweepStore};
 use futures_util::{StreamExt as _, stream};
 use lambda_runtime::{Context, Diagnostic};
 use tracing::Instrument as _;
 
 use check::Checker;
 use deadline::Deadline;
-use pace::Pace;
+pub use error::SweepError;
+use rate_limit::RateLimit;
 pub use summary::Summary;
 
 /// The function: reads tokens and updates verdicts of rows that are there; it may delete nothing.
 pub struct Function {
-    checks: Checks,
-    api: Api,
+    store: SweepStore,
+    providers: PerProvider<Box<dyn Check>>,
     keys: TokenKeySource,
     bounds: Sweep,
     platform: Platform,
@@ -36,17 +38,21 @@ pub struct Function {
 
 impl Function {
     /// Reads the configuration and the token keys, and opens the connection to the table.
-    pub async fn boot(env: &Env, platform: &Platform) -> Result<Self, ConfigError> {
+    pub async fn boot(
+        env: &Env,
+        platform: &Platform,
+        registry: &(impl Registry + ?Sized),
+    ) -> Result<Self, ConfigError> {
         let function = Self {
-            checks: Checks::new(platform, env)?,
-            api: Api::new(env.vk_http(Limits { reuse: true, ..Limits::default() })?, env.vk_api()?),
+            store: SweepStore::new(platform, env)?,
+            providers: PerProvider::build(|provider| registry.check(provider, env, platform))?,
             keys: TokenKeySource::new(platform, env.token_keys_secret()?),
             bounds: env.sweep()?,
             platform: platform.clone(),
             resume_at: Mutex::new(None),
         };
         futures_util::join!(
-            warm_up(Box::pin(function.checks.warm_up())),
+            warm_up(Box::pin(function.store.warm_up())),
             warm_up(async { function.keys.keys().await.map(drop) }),
         );
         Ok(function)
@@ -56,32 +62,31 @@ impl Function {
     /// could not do all.
     pub async fn handle(&self, context: &Context) -> Result<Summary, Diagnostic> {
         let span = tracing::info_span!("sweep", correlation_id = context.request_id);
-        self.sweep_and_report(Deadline::of(context, self.platform.clock.clone())).instrument(span).await
+        let deadline = Deadline::of(context, self.platform.clock.clone());
+        self.sweep_and_report(deadline).instrument(span).await.map_err(Diagnostic::from)
     }
 
-    async fn sweep_and_report(&self, deadline: Deadline) -> Result<Summary, Diagnostic> {
+    async fn sweep_and_report(&self, deadline: Deadline) -> Result<Summary, SweepError> {
         let started = self.platform.clock.now();
         let mut summary = Summary::default();
         let outcome = self.sweep(deadline, &mut summary).await;
         let ended = self.platform.clock.now();
         summary.report(ended.duration_since(started), ended);
-        outcome.map(|()| summary).map_err(|error| {
-            tracing::error!(%error, "sweep failed");
-            Diagnostic { error_type: "SweepFailed".to_owned(), error_message: error }
-        })
+        outcome.inspect_err(|error| tracing::error!(error = chain(error), "sweep failed"))?;
+        Ok(summary)
     }
 
     /// Checks page after page, a bounded number of connections at a time. Memory is bounded by a
     /// page and what is in flight.
-    async fn sweep(&self, deadline: Deadline, summary: &mut Summary) -> Result<(), String> {
+    async fn sweep(&self, deadline: Deadline, summary: &mut Summary) -> Result<(), SweepError> {
         // Not the cached ones: a token sealed since a rotation must open.
-        let keys = self.keys.reread().await.map_err(|error| error.to_string())?;
+        let keys = self.keys.reread().await?;
         let checker = self.checker(&keys, deadline);
         let concurrency = self.bounds.concurrency.get() as usize;
         let mut cursor = self.resume_at().clone();
         loop {
             self.resume_at().clone_from(&cursor);
-            let page = self.checks.page(cursor.clone()).await.map_err(|error| error.to_string())?;
+            let page = self.store.scan(cursor.clone()).await?;
             summary.malformed += page.malformed;
             let mut checks = stream::iter(page.connections)
                 .map(|stored| checker.check(stored))
@@ -106,12 +111,12 @@ impl Function {
     }
 
     fn checker<'a>(&'a self, keys: &'a TokenKeys, deadline: Deadline) -> Checker<'a> {
+        let limit = || RateLimit::new(self.platform.clock.clone(), self.bounds.max_rps);
         Checker {
-            checks: &self.checks,
-            api: &self.api,
+            store: &self.store,
+            providers: self.providers.map(|check| (check.as_ref(), limit())),
             keys,
             platform: &self.platform,
-            pace: Pace::new(self.platform.clock.clone(), self.bounds.max_rps),
             deadline,
             id: format!("{:016x}", u64::from_be_bytes(self.platform.entropy.bytes())),
         }

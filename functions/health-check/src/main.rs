@@ -2,6 +2,7 @@
 
 use evosync_connections::config::Env;
 use evosync_connections::platform::Platform;
+use evosync_connections::providers::Registered;
 use evosync_connections::telemetry;
 use health_check::Function;
 use lambda_runtime::{LambdaEvent, service_fn};
@@ -10,7 +11,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 async fn main() -> Result<(), lambda_runtime::Error> {
     let env = Env::of_process();
     telemetry::init(&env);
-    let booted = Function::boot(&env, &Platform::of_lambda().await).await;
+    let booted = Function::boot(&env, &Platform::of_lambda().await, &Registered).await;
     let function = &booted.inspect_err(telemetry::cannot_boot)?;
     lambda_runtime::run(service_fn(|event: LambdaEvent<serde_json::Value>| async move {
         function.handle(&event.context).await

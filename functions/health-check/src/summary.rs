@@ -1,7 +1,7 @@
 //! What a sweep found, in one line.
 
 use evosync_connections::domain::{Liveness, OfflineReason, Unknown};
-use evosync_connections::store::Finding;
+use evosync_connections::store::Recorded;
 use evosync_connections::telemetry::METRICS;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -46,9 +46,16 @@ pub struct Summary {
 
 impl Summary {
     pub(crate) fn count(&mut self, checked: &Checked) {
-        let Outcome::Made(liveness, finding) = &checked.outcome else {
-            self.unreached += 1;
-            return self.note_waiting(checked.last_checked_at);
+        let (liveness, recorded) = match &checked.outcome {
+            Outcome::Made(liveness, recorded) => (liveness, recorded),
+            Outcome::NotReached => {
+                self.unreached += 1;
+                return self.note_waiting(checked.last_checked_at);
+            }
+            Outcome::NotCheckable => {
+                self.malformed += 1;
+                return;
+            }
         };
         match liveness {
             Liveness::Alive => self.alive += 1,
@@ -57,20 +64,20 @@ impl Summary {
             Liveness::Unknown(Unknown::Inconclusive) => self.inconclusive += 1,
             Liveness::Unknown(Unknown::OurFault) => self.our_fault += 1,
         }
-        self.resealed += usize::from(checked.resealed && matches!(finding, Ok(Finding::Recorded)));
-        match (finding, liveness) {
-            (Ok(Finding::Superseded), _) => self.superseded += 1,
+        self.resealed += usize::from(checked.resealed && matches!(recorded, Ok(Recorded::Written)));
+        match (recorded, liveness) {
+            (Ok(Recorded::Superseded), _) => self.superseded += 1,
             (Err(_), _) => {
                 self.unrecorded += 1;
                 self.note_waiting(checked.last_checked_at);
             }
-            (Ok(Finding::Recorded), Liveness::Unknown(_)) => self.note_waiting(checked.last_checked_at),
-            (Ok(Finding::Recorded), Liveness::Alive) => self.recovered += usize::from(!checked.was_online),
-            (Ok(Finding::Recorded), Liveness::Dead(reason)) if checked.was_online => {
+            (Ok(Recorded::Written), Liveness::Unknown(_)) => self.note_waiting(checked.last_checked_at),
+            (Ok(Recorded::Written), Liveness::Alive) => self.recovered += usize::from(!checked.was_online),
+            (Ok(Recorded::Written), Liveness::Dead(reason)) if checked.was_online => {
                 self.broken += 1;
                 self.unreadable += usize::from(*reason == OfflineReason::Unreadable);
             }
-            (Ok(Finding::Recorded), Liveness::Dead(_)) => {}
+            (Ok(Recorded::Written), Liveness::Dead(_)) => {}
         }
     }
 
@@ -127,7 +134,7 @@ impl Summary {
                     resealed = self.resealed,
                     malformed = self.malformed,
                     oldest_check = self.oldest_check.map(tracing::field::display),
-                    "sweep"
+                    "sweep finished"
                 )
             };
         }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use evosync_connections::error_chain::Cause;
 use evosync_connections::platform::Clock;
 use jiff::{SignedDuration, Timestamp};
 use openidconnect::IssuerUrl;
 use openidconnect::core::CoreProviderMetadata;
 use tokio::sync::Mutex;
 
-use crate::issuer::IssuerError;
+use crate::error::IssuerError;
 use crate::transport::Transport;
 
 /// How long metadata and keys are used without asking again.
@@ -71,7 +72,7 @@ impl Discovery {
     async fn read(&self, transport: &Transport) -> Result<Arc<CoreProviderMetadata>, IssuerError> {
         let issuer = IssuerUrl::new(self.issuer.clone()).map_err(|_| IssuerError::Refused("issuer"))?;
         let metadata = CoreProviderMetadata::discover_async(issuer, transport).await;
-        let metadata = metadata.map_err(|_| IssuerError::Unavailable("discovery failed".to_owned()))?;
+        let metadata = metadata.map_err(|_| IssuerError::Unavailable(Cause::new("discovery failed")))?;
         let known = Known { metadata: Arc::new(metadata), read_at: self.clock.now() };
         *self.known.lock().await = Some(known.clone());
         Ok(known.metadata)

@@ -6,6 +6,8 @@ use chrono::{DateTime, Utc};
 use evosync_connections::config::{ConfigError, Oidc};
 use evosync_connections::domain::State;
 use evosync_connections::domain::secret::AuthorizationCode;
+use evosync_connections::error_chain::Cause;
+use evosync_connections::http_client::{HttpClient, Limits};
 use evosync_connections::platform::{Clock, Entropy, Platform};
 use evosync_connections::secrets::{ClientSecretSource, Secret};
 use openidconnect::core::{
@@ -19,6 +21,7 @@ use openidconnect::{
 };
 
 use crate::discovery::Discovery;
+use crate::error::IssuerError;
 use crate::identity::Identity;
 use crate::transport::Transport;
 
@@ -37,20 +40,6 @@ pub(crate) struct Issuer {
 pub(crate) struct Question {
     nonce: Nonce,
     pkce_verifier: PkceCodeVerifier,
-}
-
-/// Why nobody signed in. The causes are names, never what the issuer sent.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum IssuerError {
-    /// The issuer, or the secret for it, cannot be reached.
-    #[error("issuer unavailable: {0}")]
-    Unavailable(String),
-    /// The issuer refuses our client id or secret.
-    #[error("issuer refuses our client")]
-    ClientRefused,
-    /// The issuer's answer does not prove who the person is.
-    #[error("issuer's answer refused: {0}")]
-    Refused(&'static str),
 }
 
 type Client = CoreClient<
@@ -88,7 +77,7 @@ impl Issuer {
             .as_ref()
             .map(|id| ClientSecretSource::new(Secret::new(platform, id), "OIDC_CLIENT_SECRET"));
         Ok(Self {
-            transport: Transport(config.http()?),
+            transport: Transport(HttpClient::new(Limits::default(), None).map_err(ConfigError::Tls)?),
             discovery: Discovery::new(config.issuer.clone(), platform.clock.clone()),
             config,
             secret,
@@ -137,7 +126,7 @@ impl Issuer {
         let metadata = self.discovery.metadata(&self.transport).await?;
         let answer = match (self.redeem(&code, &question, &metadata).await, &self.secret) {
             (Err(IssuerError::ClientRefused), Some(secret)) => {
-                secret.reread().await.map_err(|error| IssuerError::Unavailable(error.to_string()))?;
+                secret.reread().await.map_err(|error| IssuerError::unavailable(&error))?;
                 self.redeem(&code, &question, &metadata).await?
             }
             (outcome, _) => outcome?,
@@ -163,10 +152,10 @@ impl Issuer {
                     CoreErrorResponseType::InvalidClient => IssuerError::ClientRefused,
                     _ => IssuerError::Refused("code refused"),
                 },
-                RequestTokenError::Request(error) => IssuerError::Unavailable(error.to_string()),
+                RequestTokenError::Request(error) => IssuerError::unavailable(&error),
                 // Neither cause is printed: a parse error carries the body.
                 RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
-                    IssuerError::Unavailable("no sensible answer".to_owned())
+                    IssuerError::Unavailable(Cause::new("no sensible answer"))
                 }
             },
         )
@@ -212,7 +201,7 @@ impl Issuer {
 
     async fn client(&self, metadata: &CoreProviderMetadata) -> Result<Client, IssuerError> {
         let secret = match &self.secret {
-            Some(source) => Some(source.value().await.map_err(|e| IssuerError::Unavailable(e.to_string()))?),
+            Some(source) => Some(source.value().await.map_err(|error| IssuerError::unavailable(&error))?),
             None => None,
         };
         let secret = secret.map(|secret| ClientSecret::new(secret.secret().to_owned()));

@@ -3,7 +3,8 @@
 use std::pin::Pin;
 
 use evosync_connections::config::is_private;
-use evosync_connections::http::{HttpClient, HttpError};
+use evosync_connections::error_chain::Cause;
+use evosync_connections::http_client::{HttpClient, HttpError};
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 
 /// Carries requests to the issuer.
@@ -13,9 +14,9 @@ impl Transport {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         // Endpoints are named by the issuer's metadata, and the client secret travels to one of them.
         if !is_private(&request.uri().to_string()) {
-            return Err(HttpError::Tls);
+            return Err(HttpError::Tls(Some(Cause::new("an address in the clear"))));
         }
-        let request = reqwest::Request::try_from(request).map_err(|_| HttpError::Network)?;
+        let request = reqwest::Request::try_from(request).map_err(|_| HttpError::Network(None))?;
         let request = reqwest::RequestBuilder::from_parts(self.0.requests().clone(), request);
         let answer = self.0.send(request).await?;
         let mut response = HttpResponse::new(answer.body.to_vec());
@@ -36,7 +37,7 @@ impl<'c> AsyncHttpClient<'c> for Transport {
 
 #[cfg(test)]
 mod tests {
-    use evosync_connections::http::Limits;
+    use evosync_connections::http_client::Limits;
 
     use super::*;
 
@@ -45,6 +46,6 @@ mod tests {
         let transport = Transport(HttpClient::new(Limits::default(), None).unwrap());
         let mut request = HttpRequest::new(Vec::new());
         *request.uri_mut() = "http://issuer.example/token".parse().unwrap();
-        assert_eq!(transport.send(request).await.unwrap_err(), HttpError::Tls);
+        assert!(matches!(transport.send(request).await.unwrap_err(), HttpError::Tls(_)));
     }
 }

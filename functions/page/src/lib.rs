@@ -1,50 +1,62 @@
-//! `GET /vk`: the connection to VK, or the invitation to make one, and why the last try failed.
+//! `GET /vk`, and the same of every provider: the connection, or the invitation to make one, and why
+//! the last try failed.
 
 use evosync_connections::config::{ConfigError, Env};
-use evosync_connections::domain::{ErrorCode, Place, Provider};
+use evosync_connections::domain::{ErrorCode, Provider, ReturnTo};
 use evosync_connections::pages::{Problem, ProviderPage};
 use evosync_connections::platform::Platform;
-use evosync_connections::web::{Answer, Failure, Visits, WebFunction, params};
+use evosync_connections::providers::{PerProvider, Registry, Words};
+use evosync_connections::web::{Answer, Boot, Failure, SignedInLoader, WebFunction, params, provider};
 use lambda_http::Request;
-
-const PROVIDER: Provider = Provider::Vk;
 
 /// The function: reads one session and one connection, without its token.
 pub struct Function {
-    visits: Visits,
+    signed_in: SignedInLoader,
+    words: PerProvider<&'static Words>,
 }
 
-impl Function {
-    /// Reads the configuration and opens the connection to the table.
-    pub async fn boot(env: &Env, platform: &Platform) -> Result<Self, ConfigError> {
-        Ok(Self { visits: Visits::boot(env, platform).await? })
+impl Boot for Function {
+    async fn boot(
+        env: &Env,
+        platform: &Platform,
+        registry: &(impl Registry + ?Sized),
+    ) -> Result<Self, ConfigError> {
+        Ok(Self {
+            signed_in: SignedInLoader::boot(env, platform).await?,
+            words: PerProvider::build(|provider| Ok(registry.words(provider)))?,
+        })
     }
 }
 
 impl WebFunction for Function {
     async fn answer(&self, request: &Request) -> Result<Answer, Failure> {
+        let Some((provider, words)) = self.words.of(provider(request)) else {
+            return Ok(Answer::problem(Problem::NotFound));
+        };
         let Ok(params) = params(request) else {
             return Ok(Answer::problem(Problem::BadRequest));
         };
         let Ok(error) = params.one("error") else {
             return Ok(Answer::problem(Problem::BadRequest));
         };
-        let page = self.visits.receive(request, &[PROVIDER], place(error), |visit| {
-            let connection = visit.connections.first();
-            let page = ProviderPage::new(visit.person, PROVIDER, connection, visit.now, visit.zone);
-            Answer::page(&match error {
-                Some(code) => page.with_error(code),
-                None => page,
-            })
-        });
-        page.await
+        let signed_in = match self.signed_in.load(request, &[provider], return_to(provider, error)).await? {
+            Ok(signed_in) => signed_in,
+            Err(sign_in) => return Ok(sign_in),
+        };
+        let connection = signed_in.connections.first();
+        let page =
+            ProviderPage::new(signed_in.person, (provider, words), connection, signed_in.now, signed_in.zone);
+        Answer::page(&match error {
+            Some(code) => page.with_error(words, code),
+            None => page,
+        })
     }
 }
 
 /// A person who must sign in first comes back to the same words.
-fn place(error: Option<&str>) -> Place {
+fn return_to(provider: Provider, error: Option<&str>) -> ReturnTo {
     match error.and_then(ErrorCode::from_code) {
-        Some(code) => Place::ProviderError(PROVIDER, code),
-        None => Place::Provider(PROVIDER),
+        Some(code) => ReturnTo::ProviderError(provider, code),
+        None => ReturnTo::Provider(provider),
     }
 }

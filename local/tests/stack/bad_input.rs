@@ -114,7 +114,7 @@ async fn a_body_of_megabytes_is_refused_and_changes_nothing() {
     let page = merchant.browser.submit(form.with("filler", &"a".repeat(5_000_000))).await;
     assert_eq!(page.status, 413);
     assert!(page.text().contains("Слишком большой запрос"));
-    assert!(merchant.dashboard().await.contains("Работает"));
+    assert!(merchant.dashboard().await.contains("Подключено"));
 }
 
 #[tokio::test]

@@ -77,7 +77,7 @@ async fn the_person_who_comes_back_with_an_unknown_state_is_told_and_vk_is_not_a
         assert!(page.text().contains("Не удалось подтвердить попытку подключения"));
     }
     assert!(test.stack.vk().take_calls().is_empty());
-    assert!(merchant.browser.come_from_elsewhere(&callback).await.text().contains("Работает"));
+    assert!(merchant.browser.come_from_elsewhere(&callback).await.text().contains("Подключено"));
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn of_fifty_callbacks_at_once_one_asks_vk() {
     assert!(pages.iter().all(|page| page.status == 303));
     let exchanges = test.stack.vk().take_calls().iter().filter(|call| call.path == "/access_token").count();
     assert_eq!(exchanges, 1);
-    assert!(merchant.dashboard().await.contains("Работает"));
+    assert!(merchant.dashboard().await.contains("Подключено"));
 }
 
 #[tokio::test]
@@ -186,7 +186,7 @@ async fn a_callback_that_comes_twice_at_once_shows_the_connection_and_no_error()
     let (first, second) = futures_util::join!(first, second);
     assert_eq!(first.location(), test.url("/connections"));
     assert_eq!(second.location(), test.url("/connections"));
-    assert!(merchant.dashboard().await.contains("Работает"));
+    assert!(merchant.dashboard().await.contains("Подключено"));
 }
 
 #[tokio::test]
@@ -249,7 +249,7 @@ async fn abandoned_tabs_make_room_once_their_time_has_passed() {
         merchant.start_connecting().await;
     }
     test.clock.advance(SignedDuration::from_mins(10));
-    assert!(merchant.connect(ANNA).await.text().contains("Работает"));
+    assert!(merchant.connect(ANNA).await.text().contains("Подключено"));
 }
 
 #[tokio::test]
@@ -262,7 +262,7 @@ async fn a_person_may_start_thirty_times_a_minute() {
     }
     assert_eq!(refused, 70);
     test.clock.advance(SignedDuration::from_mins(1));
-    assert!(merchant.connect(ANNA).await.text().contains("Работает"));
+    assert!(merchant.connect(ANNA).await.text().contains("Подключено"));
 }
 
 #[tokio::test]
@@ -316,7 +316,7 @@ async fn a_code_that_vk_refuses_ends_the_attempt_and_leaves_the_connection_alone
     let callback = with(&merchant.allow(&consent, ANNA).await, "code", "not-a-code");
     let page = merchant.browser.come_from_elsewhere(&callback).await;
     assert_eq!(page.path(), "/vk?error=token_exchange");
-    assert!(merchant.dashboard().await.contains("Работает"));
+    assert!(merchant.dashboard().await.contains("Подключено"));
 }
 
 #[tokio::test]
@@ -353,7 +353,7 @@ async fn a_token_without_expiry_never_turns_red_by_itself() {
     test.clock.advance(SignedDuration::from_hours(24 * 365));
     test.stack.sweep().await.unwrap();
     let merchant = test.merchant(ROMASHKA).await;
-    assert!(merchant.dashboard().await.contains("Работает"));
+    assert!(merchant.dashboard().await.contains("Подключено"));
 }
 
 #[tokio::test]
@@ -401,7 +401,7 @@ async fn a_profile_that_cannot_be_read_leaves_the_old_connection_alone() {
         assert_eq!(merchant.connect(ANNA).await.path(), format!("/vk?error={told}"), "VK's error {code}");
         test.stack.vk().answer_with_error(ANNA, None);
         test.stack.sweep().await.unwrap();
-        assert!(merchant.dashboard().await.contains("Работает"), "the first token is still there");
+        assert!(merchant.dashboard().await.contains("Подключено"), "the first token is still there");
     }
 }
 
@@ -477,7 +477,7 @@ async fn the_secret_and_the_tokens_travel_in_bodies_and_headers_alone() {
 async fn the_documented_get_form_works_where_it_is_configured() {
     let test = TestStack::with_parameters([("VkTokenMethod", "get")]).await;
     let merchant = test.merchant(ROMASHKA).await;
-    assert!(merchant.connect(ANNA).await.text().contains("Работает"));
+    assert!(merchant.connect(ANNA).await.text().contains("Подключено"));
     let calls = test.stack.vk().take_calls();
     let exchange = calls.iter().find(|call| call.path == "/access_token").unwrap();
     assert_eq!(exchange.http_method, "GET");

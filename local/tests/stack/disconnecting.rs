@@ -34,7 +34,7 @@ async fn a_forged_form_is_refused_and_changes_nothing() {
         let page = maria.browser.submit(form).await;
         assert_eq!(page.status, 403);
     }
-    assert!(maria.dashboard().await.contains("Работает"));
+    assert!(maria.dashboard().await.contains("Подключено"));
     assert!(maria.browser.submit(form).await.text().contains("Подключить ВКонтакте"), "the real one works");
 }
 
@@ -42,7 +42,7 @@ async fn a_forged_form_is_refused_and_changes_nothing() {
 async fn other_methods_find_nothing_there() {
     let (_test, merchant) = TestStack::connected().await;
     assert_eq!(merchant.open("/vk/disconnect").await.status, 404);
-    assert!(merchant.dashboard().await.contains("Работает"));
+    assert!(merchant.dashboard().await.contains("Подключено"));
 }
 
 #[tokio::test]

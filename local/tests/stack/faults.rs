@@ -69,7 +69,7 @@ async fn keys_left_unread_are_asked_for_again() {
     let (test, merchant) = TestStack::connected().await;
     test.stack.aws().calls().leave_unprocessed(2);
     test.stack.aws().calls().take();
-    assert!(merchant.dashboard().await.contains("Работает"));
+    assert!(merchant.dashboard().await.contains("Подключено"));
     assert_eq!(test.stack.aws().calls().take(), ["BatchGetItem"; 3]);
 }
 

@@ -9,19 +9,19 @@ async fn a_merchant_connects_sees_it_break_reconnects_and_disconnects() {
 
     let page = merchant.connect(ANNA).await;
     assert_eq!(page.path(), "/connections");
-    assert!(page.text().contains("Анна Смирнова") && page.text().contains("Работает"), "{}", page.text());
+    assert!(page.text().contains("Анна Смирнова") && page.text().contains("Подключено"), "{}", page.text());
     let page = merchant.open("/vk").await;
     assert!(page.text().contains("Подключено") && page.text().contains("1000001"));
 
     test.stack.vk().revoke_tokens(ANNA);
-    assert!(merchant.dashboard().await.contains("Работает"), "nobody has asked VK yet");
+    assert!(merchant.dashboard().await.contains("Подключено"), "nobody has asked VK yet");
     test.stack.sweep().await.unwrap();
     assert!(merchant.dashboard().await.contains("Нужно переподключить"));
     assert!(merchant.open("/vk").await.text().contains("ВКонтакте больше не принимает доступ"));
 
-    assert!(merchant.connect(ANNA).await.text().contains("Работает"));
+    assert!(merchant.connect(ANNA).await.text().contains("Подключено"));
     test.stack.sweep().await.unwrap();
-    assert!(merchant.dashboard().await.contains("Работает"));
+    assert!(merchant.dashboard().await.contains("Подключено"));
 
     let page = merchant.disconnect().await;
     assert_eq!(page.path(), "/vk");
@@ -69,5 +69,5 @@ async fn after_three_quarters_of_an_hour_without_an_answer_the_dashboard_turns_a
     assert!(merchant.dashboard().await.contains("Давно не проверялось"));
     test.stack.vk().set_weather(local::vk::Weather::Fair);
     test.stack.sweep().await.unwrap();
-    assert!(merchant.dashboard().await.contains("Работает"));
+    assert!(merchant.dashboard().await.contains("Подключено"));
 }

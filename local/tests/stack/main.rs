@@ -11,12 +11,15 @@
 mod bad_input;
 mod connecting;
 mod disconnecting;
+mod fair;
 mod faults;
 mod handlers;
 mod headers;
 mod journey;
 mod leaks;
+mod other_builds;
 mod pages;
+mod provider_seam;
 mod round_trips;
 mod running_locally;
 mod signing_in;

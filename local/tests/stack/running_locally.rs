@@ -94,7 +94,7 @@ async fn it_keeps_its_data_from_one_run_to_the_next() {
     let running = start(&arguments).await;
     let browser = running.signed_in().await;
     let page = browser.open(&format!("{}/connections", running.product)).await;
-    assert!(page.text().contains("Анна Смирнова") && page.text().contains("Работает"));
+    assert!(page.text().contains("Анна Смирнова") && page.text().contains("Подключено"));
     // VK remembers the token, too: a check still finds it alive.
     let control = running.greeting.split_whitespace().find(|word| word.ends_with("/control")).unwrap();
     let controls = browser.open(control).await;

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use evosync_connections::config::Env;
 use evosync_connections::domain::{
-    Account, AttemptId, Generation, Liveness, OfflineReason, Place, Provider, SessionCredential, State,
+    Account, AttemptId, Generation, Liveness, OfflineReason, Provider, ReturnTo, SessionCredential, State,
     UserId,
 };
 use evosync_connections::platform::{Clock, Platform};
 use evosync_connections::store::{
-    Attempts, Begin, Checks, Completion, Earlier, Finding, NewConnection, NewSession, PendingSignIn, Removal,
-    Removed, Saved, SignIns, Spend, Verdict, View,
+    Begin, CallbackStore, ConnectStore, DisconnectStore, Earlier, NewConnection, NewSession, PageStore,
+    PendingSignIn, Recorded, Removed, Saved, SignInStore, Spend, SweepStore, Verdict,
 };
 use futures_util::future::join_all;
 use jiff::SignedDuration;
@@ -21,12 +21,12 @@ use crate::support::{TestStack, text};
 
 /// The store of a test stack, every capability of it.
 struct Store {
-    view: View,
-    attempts: Attempts,
-    completion: Completion,
-    removal: Removal,
-    sign_ins: SignIns,
-    checks: Checks,
+    page: PageStore,
+    connect: ConnectStore,
+    callback: CallbackStore,
+    disconnect: DisconnectStore,
+    sign_in: SignInStore,
+    sweep: SweepStore,
 }
 
 fn store(test: &TestStack) -> Store {
@@ -38,12 +38,12 @@ fn store(test: &TestStack) -> Store {
             .into(),
     );
     Store {
-        view: View::new(platform, env).unwrap(),
-        attempts: Attempts::new(platform, env).unwrap(),
-        completion: Completion::new(platform, env).unwrap(),
-        removal: Removal::new(platform, env).unwrap(),
-        sign_ins: SignIns::new(platform, env).unwrap(),
-        checks: Checks::new(platform, env).unwrap(),
+        page: PageStore::new(platform, env).unwrap(),
+        connect: ConnectStore::new(platform, env).unwrap(),
+        callback: CallbackStore::new(platform, env).unwrap(),
+        disconnect: DisconnectStore::new(platform, env).unwrap(),
+        sign_in: SignInStore::new(platform, env).unwrap(),
+        sweep: SweepStore::new(platform, env).unwrap(),
     }
 }
 
@@ -62,15 +62,15 @@ fn attempt(byte: u8) -> AttemptId {
 impl Store {
     async fn sign_in(&self, credential: &SessionCredential) {
         let session = NewSession { credential, display_name: "Магазин", replaces: None };
-        self.sign_ins.sign_in(session).await.unwrap();
+        self.sign_in.sign_in(session).await.unwrap();
     }
 
     async fn begin(&self, credential: &SessionCredential, attempt: &AttemptId) -> Begin {
-        self.attempts.begin(credential, Provider::Vk, attempt).await.unwrap()
+        self.connect.begin(credential, Provider::Vk, attempt).await.unwrap()
     }
 
     async fn spend(&self, credential: &SessionCredential, attempt: &AttemptId) -> Spend {
-        self.completion.spend(credential, Provider::Vk, attempt).await.unwrap()
+        self.callback.spend(credential, Provider::Vk, attempt).await.unwrap()
     }
 
     async fn save(&self, generation: u8) -> Saved {
@@ -78,11 +78,11 @@ impl Store {
             user: &user(),
             provider: Provider::Vk,
             generation: &Generation::new([generation; 16]),
-            sealed_token: vec![1, 2, 3],
+            sealed_tokens: vec![1, 2, 3],
             account: &Account::new("42", "Анна", "Смирнова"),
-            expires_at: None,
+            expiry: None,
         };
-        self.completion.save(connection).await.unwrap()
+        self.callback.save(connection).await.unwrap()
     }
 }
 
@@ -192,11 +192,11 @@ async fn a_view_has_no_token() {
     let store = store(&test);
     store.sign_in(&credential(1)).await;
     store.save(1).await;
-    let seen = store.view.open(&credential(1), Provider::ALL).await.unwrap().unwrap();
+    let seen = store.page.load(&credential(1), Provider::ALL).await.unwrap().unwrap();
     assert_eq!(seen.session.display_name, "Магазин");
     assert_eq!(seen.connections.len(), 1);
     assert_eq!(seen.connections[0].account.display_name(), "Анна Смирнова");
-    assert!(store.view.open(&credential(2), Provider::ALL).await.unwrap().is_none());
+    assert!(store.page.load(&credential(2), Provider::ALL).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -204,10 +204,10 @@ async fn removal_needs_a_live_session_and_says_whether_there_was_anything() {
     let test = TestStack::start().await;
     let store = store(&test);
     store.save(1).await;
-    assert_eq!(store.removal.remove(&credential(1), Provider::Vk).await.unwrap(), Removed::NotSignedIn);
+    assert_eq!(store.disconnect.remove(&credential(1), Provider::Vk).await.unwrap(), Removed::NotSignedIn);
     store.sign_in(&credential(1)).await;
-    assert_eq!(store.removal.remove(&credential(1), Provider::Vk).await.unwrap(), Removed::Removed);
-    assert_eq!(store.removal.remove(&credential(1), Provider::Vk).await.unwrap(), Removed::NothingThere);
+    assert_eq!(store.disconnect.remove(&credential(1), Provider::Vk).await.unwrap(), Removed::Removed);
+    assert_eq!(store.disconnect.remove(&credential(1), Provider::Vk).await.unwrap(), Removed::NothingThere);
     assert!(test.connections().rows().await.is_empty());
 }
 
@@ -220,14 +220,14 @@ async fn a_verdict_is_recorded_for_the_generation_it_was_reached_on() {
     let test = TestStack::start().await;
     let store = store(&test);
     store.save(1).await;
-    let stored = store.checks.page(None).await.unwrap().connections.remove(0);
+    let stored = store.sweep.scan(None).await.unwrap().connections.remove(0);
     store.save(2).await;
     for liveness in [Liveness::Dead(OfflineReason::TokenRejected), Liveness::Alive] {
-        assert_eq!(store.checks.record(&stored, verdict(liveness)).await.unwrap(), Finding::Superseded);
+        assert_eq!(store.sweep.record(&stored, verdict(liveness)).await.unwrap(), Recorded::Superseded);
     }
-    let stored = store.checks.page(None).await.unwrap().connections.remove(0);
+    let stored = store.sweep.scan(None).await.unwrap().connections.remove(0);
     let dead = Liveness::Dead(OfflineReason::TokenRejected);
-    assert_eq!(store.checks.record(&stored, verdict(dead)).await.unwrap(), Finding::Recorded);
+    assert_eq!(store.sweep.record(&stored, verdict(dead)).await.unwrap(), Recorded::Written);
     assert_eq!(text(&test.connections().row().await, "offline_reason"), "token_rejected");
 }
 
@@ -239,11 +239,11 @@ async fn a_pending_sign_in_is_taken_back_once_by_its_browser() {
         browser: "own".into(),
         nonce: "nonce".into(),
         pkce_verifier: "verifier".into(),
-        place: Place::Provider(Provider::Vk),
+        return_to: ReturnTo::Provider(Provider::Vk),
     };
-    store.sign_ins.begin(&attempt(1), &pending).await.unwrap();
-    assert!(store.sign_ins.spend(&attempt(1), "other").await.unwrap().is_none());
-    let taken = store.sign_ins.spend(&attempt(1), "own").await.unwrap().unwrap();
-    assert_eq!((taken.nonce.as_str(), taken.place), ("nonce", Place::Provider(Provider::Vk)));
-    assert!(store.sign_ins.spend(&attempt(1), "own").await.unwrap().is_none());
+    store.sign_in.begin(&attempt(1), &pending).await.unwrap();
+    assert!(store.sign_in.spend(&attempt(1), "other").await.unwrap().is_none());
+    let taken = store.sign_in.spend(&attempt(1), "own").await.unwrap().unwrap();
+    assert_eq!((taken.nonce.as_str(), taken.return_to), ("nonce", ReturnTo::Provider(Provider::Vk)));
+    assert!(store.sign_in.spend(&attempt(1), "own").await.unwrap().is_none());
 }

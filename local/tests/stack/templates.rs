@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
-use evosync_connections::config::Env;
+use evosync_connections::config::{ConfigError, Env};
 use evosync_connections::platform::{Clock, Platform};
-use evosync_connections::web::ANSWER_WITHIN;
+use evosync_connections::providers::Registered;
+use evosync_connections::web::{ANSWER_WITHIN, Boot};
 use local::template::Template;
 use local::testing::repeatable_entropy;
 
@@ -83,20 +84,23 @@ async fn each_function_is_given_what_it_reads_and_no_more() {
             seen.lock().unwrap().insert(name.to_owned());
             given.get(name).cloned()
         });
-        let platform = &platform;
-        match spec.name.as_str() {
-            "assets" => Ok(()),
-            "callback" => callback::Function::boot(env, platform).await.map(drop),
-            "connect" => connect::Function::boot(env, platform).await.map(drop),
-            "dashboard" => dashboard::Function::boot(env, platform).await.map(drop),
-            "disconnect" => disconnect::Function::boot(env, platform).await.map(drop),
-            "health-check" => health_check::Function::boot(env, platform).await.map(drop),
-            "login" => login::Function::boot(env, platform).await.map(drop),
-            "page" => page::Function::boot(env, platform).await.map(drop),
-            name => panic!("no function {name}"),
-        }
-        .unwrap();
+        boot(&spec.name, env, &platform).await.unwrap();
         let given: BTreeSet<_> = spec.environment.into_keys().collect();
         assert_eq!(given, *read.lock().unwrap(), "{}", spec.name);
+    }
+}
+
+async fn boot(function: &str, env: &Env, platform: &Platform) -> Result<(), ConfigError> {
+    let registry = &Registered;
+    match function {
+        "assets" => Ok(()),
+        "callback" => callback::Function::boot(env, platform, registry).await.map(drop),
+        "connect" => connect::Function::boot(env, platform, registry).await.map(drop),
+        "dashboard" => dashboard::Function::boot(env, platform, registry).await.map(drop),
+        "disconnect" => disconnect::Function::boot(env, platform, registry).await.map(drop),
+        "health-check" => health_check::Function::boot(env, platform, registry).await.map(drop),
+        "login" => login::Function::boot(env, platform, registry).await.map(drop),
+        "page" => page::Function::boot(env, platform, registry).await.map(drop),
+        name => panic!("no function {name}"),
     }
 }

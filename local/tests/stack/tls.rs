@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use evosync_connections::config::Env;
 use evosync_connections::domain::secret::AccessToken;
-use evosync_connections::domain::{Liveness, Unknown};
-use evosync_connections::http::Limits;
-use evosync_connections::vk::Api;
+use evosync_connections::domain::{Liveness, TokenSet, Unknown};
+use evosync_connections::http_client::Limits;
+use evosync_connections::providers::vk;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -55,8 +55,9 @@ impl PrivateTls {
         let variables =
             [("VK_API_URL", format!("https://{host}:{}", self.port)), ("VK_EXTRA_CA", extra_ca.to_owned())];
         let env = Env::of_map(variables.map(|(name, value)| (name.to_owned(), value)).into());
-        let api = Api::new(env.vk_http(Limits::default()).unwrap(), env.vk_api().unwrap());
-        api.liveness(&AccessToken::new("token"), "42").await.0
+        let tokens = TokenSet::of_access(AccessToken::new("token"));
+        let check = vk::check_within(&env, Limits::default()).unwrap();
+        check.check(tokens, "42".to_owned()).await.liveness
     }
 }
 
@@ -94,6 +95,6 @@ async fn a_certificate_of_another_name_is_refused_whoever_signed_it() {
 fn a_text_without_certificates_stops_the_boot() {
     let text = "-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----";
     let env = Env::of_map([("VK_EXTRA_CA".to_owned(), text.to_owned())].into());
-    let error = env.vk_http(Limits::default()).err().unwrap().to_string();
+    let error = vk::check_within(&env, Limits::default()).err().unwrap().to_string();
     assert!(error.contains("VK_EXTRA_CA"), "{error}");
 }

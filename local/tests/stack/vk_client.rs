@@ -6,25 +6,19 @@ use std::time::Duration;
 
 use evosync_connections::config::Env;
 use evosync_connections::domain::secret::AccessToken;
-use evosync_connections::domain::{Liveness, OfflineReason, Unknown};
-use evosync_connections::http::{HttpClient, Limits};
-use evosync_connections::vk::Api;
+use evosync_connections::domain::{Liveness, OfflineReason, TokenSet, Unknown};
+use evosync_connections::http_client::Limits;
+use evosync_connections::providers::vk;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 const OK: &str = r#"{"response":[{"id":42,"first_name":"A","last_name":"B"}]}"#;
 
-fn env(api_url: &str) -> Env {
-    Env::of_map([("VK_API_URL".to_owned(), api_url.to_owned())].into())
-}
-
-fn api(url: &str) -> Api {
-    api_within(url, Limits::default())
-}
-
-/// A client for an API at an address.
-fn api_within(url: &str, limits: Limits) -> Api {
-    Api::new(HttpClient::new(limits, None).unwrap(), env(url).vk_api().unwrap())
+/// What VK's check makes of an API at an address.
+async fn liveness(api_url: &str, limits: Limits) -> Liveness {
+    let env = Env::of_map([("VK_API_URL".to_owned(), api_url.to_owned())].into());
+    let tokens = TokenSet::of_access(AccessToken::new("token"));
+    vk::check_within(&env, limits).unwrap().check(tokens, "42".to_owned()).await.liveness
 }
 
 /// What the client makes of a peer that does as it likes with each connection.
@@ -41,7 +35,7 @@ where
             peer(stream).await;
         }
     });
-    let (liveness, _) = api_within(&url, limits).liveness(&AccessToken::new("token"), "42").await;
+    let liveness = liveness(&url, limits).await;
     server.abort();
     liveness
 }
@@ -178,10 +172,9 @@ async fn a_peer_that_is_not_there_is_a_passing_fault() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let (liveness, _) = api(&url).liveness(&AccessToken::new("token"), "42").await;
-    assert_eq!(liveness, Liveness::Unknown(Unknown::Transient));
-    let (liveness, _) = api("https://no-such-host.invalid").liveness(&AccessToken::new("token"), "42").await;
-    assert_eq!(liveness, Liveness::Unknown(Unknown::Transient));
+    for url in [url.as_str(), "https://no-such-host.invalid"] {
+        assert_eq!(liveness(url, Limits::default()).await, Liveness::Unknown(Unknown::Transient), "{url}");
+    }
 }
 
 #[tokio::test]

@@ -6,8 +6,10 @@ mod log;
 mod table;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use evosync_connections::platform::Clock;
+use evosync_connections::providers::Registry;
 use jiff::Timestamp;
 use local::testing::{ManualClock, repeatable_entropy};
 use local::{Options, Stack};
@@ -56,16 +58,17 @@ impl TestStack {
 
     /// Starts a stack with other template parameters.
     pub(crate) async fn with_parameters<const N: usize>(parameters: [(&str, &str); N]) -> Self {
-        let clock = ManualClock::at(Timestamp::constant(1_795_320_960, 0));
-        let owned = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let options = Options {
-            port: 0,
-            folder: None,
-            clock: Clock::new(clock.clone()),
-            entropy: repeatable_entropy(),
-            parameters: HashMap::from(owned),
-        };
+        let clock = clock();
+        let options = options(&clock, parameters);
         Self { stack: Stack::start(options).await.expect("the stack starts"), clock }
+    }
+
+    /// Starts a stack with providers of the test's own in the product's place.
+    pub(crate) async fn with_registry(registry: impl FnOnce(Clock) -> Arc<dyn Registry>) -> Self {
+        let clock = clock();
+        let registry = registry(Clock::new(clock.clone()));
+        let started = Stack::start_with(options(&clock, []), registry).await;
+        Self { stack: started.expect("the stack starts"), clock }
     }
 
     /// The address of one of the product's paths.
@@ -83,6 +86,21 @@ impl TestStack {
         let merchant = Merchant { product: self.stack.base_url().to_owned(), browser: self.browser() };
         merchant.sign_in(person).await;
         merchant
+    }
+}
+
+fn clock() -> ManualClock {
+    ManualClock::at(Timestamp::constant(1_795_320_960, 0))
+}
+
+fn options<const N: usize>(clock: &ManualClock, parameters: [(&str, &str); N]) -> Options {
+    let owned = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Options {
+        port: 0,
+        folder: None,
+        clock: Clock::new(clock.clone()),
+        entropy: repeatable_entropy(),
+        parameters: HashMap::from(owned),
     }
 }
 

@@ -1,0 +1,23 @@
+//! Why a sweep ended early.
+
+use evosync_connections::error_chain::chain;
+use evosync_connections::secrets::SecretError;
+use evosync_connections::store::StoreError;
+use lambda_runtime::Diagnostic;
+
+/// Why a sweep ended early: what was checked before is recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// The token keys could not be read.
+    #[error("the token keys cannot be read")]
+    Keys(#[from] SecretError),
+    /// The table could not be read.
+    #[error("the connections cannot be read")]
+    Store(#[from] StoreError),
+}
+
+impl From<SweepError> for Diagnostic {
+    fn from(error: SweepError) -> Self {
+        Self { error_type: "SweepFailed".to_owned(), error_message: chain(&error) }
+    }
+}

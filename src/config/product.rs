@@ -1,0 +1,86 @@
+//! What several functions are told: the public address, the tables, sessions, times, logs.
+
+use std::ops::RangeInclusive;
+
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+use tracing_subscriber::filter::LevelFilter;
+
+use super::{BaseUrl, ConfigError, Env};
+use crate::domain::SessionLimits;
+
+/// Thirty days, the longest that NIST SP 800-63B-4 lets a session go without signing in again.
+const LONGEST_SESSION: RangeInclusive<i64> = 1..=30 * 24 * 60;
+
+impl Env {
+    /// `BASE_URL`.
+    pub fn base_url(&self) -> Result<BaseUrl, ConfigError> {
+        let expected = "an https origin such as https://shop.example, or http on loopback";
+        self.parsed("BASE_URL", None, expected, BaseUrl::parse)
+    }
+
+    /// `CONNECTIONS_TABLE`.
+    pub fn connections_table(&self) -> Result<String, ConfigError> {
+        self.required("CONNECTIONS_TABLE")
+    }
+
+    /// `SESSIONS_TABLE`.
+    pub fn sessions_table(&self) -> Result<String, ConfigError> {
+        self.required("SESSIONS_TABLE")
+    }
+
+    /// `TOKEN_KEYS_SECRET_ID`.
+    pub fn token_keys_secret(&self) -> Result<String, ConfigError> {
+        self.required("TOKEN_KEYS_SECRET_ID")
+    }
+
+    /// `DISPLAY_TIMEZONE`, an IANA name; Moscow's unless set.
+    pub fn display_timezone(&self) -> Result<TimeZone, ConfigError> {
+        let expected = "an IANA time zone such as Europe/Moscow";
+        self.parsed("DISPLAY_TIMEZONE", Some("Europe/Moscow"), expected, |name| TimeZone::get(name).ok())
+    }
+
+    /// `SESSION_IDLE_MINUTES` and `SESSION_ABSOLUTE_MINUTES`.
+    pub fn session_limits(&self) -> Result<SessionLimits, ConfigError> {
+        let default = SessionLimits::default();
+        Ok(SessionLimits {
+            idle: self.minutes("SESSION_IDLE_MINUTES", default.idle)?,
+            absolute: self.minutes("SESSION_ABSOLUTE_MINUTES", default.absolute)?,
+        })
+    }
+
+    /// The function's name as Lambda gives it (`AWS_LAMBDA_FUNCTION_NAME`), empty outside Lambda.
+    pub fn function_name(&self) -> String {
+        self.optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default()
+    }
+
+    /// `AWS_LAMBDA_LOG_LEVEL`, or else `RUST_LOG` where it is a bare level.
+    pub fn log_level(&self) -> Option<LevelFilter> {
+        let level = self.optional("AWS_LAMBDA_LOG_LEVEL").or_else(|| self.optional("RUST_LOG"))?;
+        level.parse().ok()
+    }
+
+    fn minutes(&self, name: &'static str, default: SignedDuration) -> Result<SignedDuration, ConfigError> {
+        let default = default.as_mins().to_string();
+        self.parsed(name, Some(&default), "a whole number of minutes, from 1 to 43200", |value| {
+            let minutes = value.parse().ok().filter(|minutes| LONGEST_SESSION.contains(minutes))?;
+            Some(SignedDuration::from_mins(minutes))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::env::tests::env;
+
+    #[test]
+    fn session_limits_are_minutes() {
+        let limits = env(&[("SESSION_IDLE_MINUTES", "15")]).session_limits().unwrap();
+        assert_eq!(limits.idle, SignedDuration::from_mins(15));
+        assert_eq!(limits.absolute, SignedDuration::from_hours(24));
+        for bad in ["0", "-1", "43201", "99999999999", "an hour"] {
+            assert!(env(&[("SESSION_ABSOLUTE_MINUTES", bad)]).session_limits().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The outbound HTTP client, for hosts outside AWS: bounded in time and size, never redirected, and
+//! with errors that say what happened and why, but no URL. What comes in is
+//! [`web`](crate::web)'s.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use reqwest::{RequestBuilder, StatusCode, redirect, tls};
+use zeroize::Zeroizing;
+
+use crate::error_chain::Cause;
+
+/// The largest answer read, in bytes. VK's and OpenID providers' are a few kilobytes.
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// What most answers fit into, so that reading one leaves no copies behind in memory.
+const USUAL_ANSWER: usize = 4 * 1024;
+
+/// How long a peer may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// To accept the connection.
+    pub connect: Duration,
+    /// To answer completely, connection included.
+    pub total: Duration,
+    /// Whether connections are kept for further requests. One that lies idle while Lambda freezes a
+    /// function may be dead afterwards, so only who asks again at once, and retries, should.
+    pub reuse: bool,
+}
+
+impl Default for Limits {
+    /// Two and five seconds, and a new connection for each request.
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(2), total: Duration::from_secs(5), reuse: false }
+    }
+}
+
+/// An HTTP client for one purpose.
+#[derive(Clone)]
+pub struct HttpClient {
+    client: reqwest::Client,
+}
+
+/// A complete answer.
+pub struct HttpAnswer {
+    /// The status line's code.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// At most 64 KiB. Wiped when dropped: it may hold a token.
+    pub body: Zeroizing<Vec<u8>>,
+}
+
+/// Why there is no answer. Deliberately not a wrapped [`reqwest::Error`]: that one prints its URL,
+/// and URLs here may carry secrets. Its causes are kept as texts.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The peer took longer than the [`Limits`] allow.
+    #[error("timed out")]
+    Timeout,
+    /// The peer's certificate or protocol is not acceptable.
+    #[error("TLS failed")]
+    Tls(#[source] Option<Cause>),
+    /// The answer is larger than 64 KiB.
+    #[error("answer too large")]
+    TooLarge,
+    /// The name did not resolve, the connection was refused or reset, or it was no HTTP.
+    #[error("network failed")]
+    Network(#[source] Option<Cause>),
+}
+
+impl HttpClient {
+    /// A client that trusts the system's roots and, where given, the certificates of a PEM text.
+    ///
+    /// # Errors
+    /// When the PEM text holds no certificate, or TLS cannot be initialised.
+    pub fn new(limits: Limits, extra_ca: Option<&str>) -> Result<Self, ClientError> {
+        let mut builder = reqwest::Client::builder()
+            .connect_timeout(limits.connect)
+            .timeout(limits.total)
+            .pool_max_idle_per_host(if limits.reuse { usize::MAX } else { 0 })
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .tls_version_min(tls::Version::TLS_1_2);
+        if let Some(pem) = extra_ca {
+            let roots = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
+                .map_err(|_| ClientError::Certificate)?;
+            if roots.is_empty() {
+                return Err(ClientError::Certificate);
+            }
+            builder = builder.tls_certs_merge(roots);
+        }
+        Ok(Self {
+            client: builder.build().map_err(|_| {
+                // The certificates are parsed here.
+                if extra_ca.is_some() { ClientError::Certificate } else { ClientError::Tls }
+            })?,
+        })
+    }
+
+    /// The client to build a request with.
+    pub fn requests(&self) -> &reqwest::Client {
+        &self.client
+    }
+
+    /// Sends a request and reads the whole answer, within the bounds.
+    #[expect(clippy::disallowed_methods, reason = "this is the bounded send everything else uses")]
+    pub async fn send(&self, request: RequestBuilder) -> Result<HttpAnswer, HttpError> {
+        let mut response = request.send().await.map_err(|error| kind_of(&error))?;
+        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        let mut body = Zeroizing::new(Vec::with_capacity(USUAL_ANSWER));
+        while let Some(chunk) = response.chunk().await.map_err(|error| kind_of(&error))? {
+            if body.len() + chunk.len() > MAX_ANSWER {
+                return Err(HttpError::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(HttpAnswer { status, headers, body })
+    }
+}
+
+/// Why there is no client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The PEM text is no list of certificates.
+    #[error("no certificate in the PEM text")]
+    Certificate,
+    /// The system's root certificates cannot be read, or TLS is broken otherwise.
+    #[error("cannot initialise TLS: are the system's root certificates installed?")]
+    Tls,
+}
+
+fn kind_of(error: &reqwest::Error) -> HttpError {
+    if error.is_timeout() {
+        HttpError::Timeout
+    } else if is_tls(error) {
+        HttpError::Tls(Cause::of(error))
+    } else {
+        HttpError::Network(Cause::of(error))
+    }
+}
+
+/// Looks for a TLS error in the chain of causes; an I/O error keeps it inside rather than beneath.
+fn is_tls(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.is::<rustls::Error>() {
+            return true;
+        }
+        cause = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    false
+}

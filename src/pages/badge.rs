@@ -1,0 +1,32 @@
+//! The coloured word that says how a connection is doing. Where its colour comes from is here.
+
+use serde::Serialize;
+
+use crate::domain::Health;
+
+/// A badge.
+#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Badge {
+    /// The style sheet's class.
+    class: &'static str,
+    text: &'static str,
+}
+
+const GREY: &str = "text-bg-secondary";
+const GREEN: &str = "text-bg-success";
+const AMBER: &str = "text-bg-warning";
+const RED: &str = "text-bg-danger";
+
+impl Badge {
+    pub(super) const NOT_CONNECTED: Self = Self { class: GREY, text: "Не подключено" };
+    pub(super) const CONNECTED: Self = Self { class: GREEN, text: "Подключено" };
+
+    /// The badge of a connection.
+    pub(super) fn of(health: Health) -> Self {
+        match health {
+            Health::Working => Self::CONNECTED,
+            Health::Unverified => Self { class: AMBER, text: "Давно не проверялось" },
+            Health::Broken(_) => Self { class: RED, text: "Нужно переподключить" },
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Providers: the places a merchant connects an account of, a folder each.
+//!
+//! What a provider can do comes in capabilities, because a function is given only what it may do
+//! and its IAM policy says the same: [`Authorize`] for connect, which knows no secret; [`Redeem`]
+//! for callback; [`Check`] for the sweep; [`Words`] for the pages. Each is built by one constructor
+//! of the provider's folder, which answers `None` where the provider is not configured.
+//!
+//! A new provider is a folder beside [`vk`], a variant of [`Provider`], and a line in the
+//! registration below.
+
+pub mod oauth;
+pub mod vk;
+mod words;
+
+pub use words::{Message, Words};
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+
+use crate::config::{BaseUrl, ConfigError, Env};
+use crate::domain::secret::AuthorizationCode;
+use crate::domain::{Account, ErrorCode, Liveness, Provider, State, TokenSet};
+use crate::params::Params;
+use crate::platform::Platform;
+use crate::secrets::SecretError;
+use oauth::AuthorizationResponse;
+
+/// Sends a person to the provider. Knows no secret.
+pub trait Authorize: Send + Sync {
+    /// The address for one attempt (RFC 6749, section 4.1.1).
+    fn url(&self, state: &State, device: Device) -> String;
+}
+
+/// What a person holds, for providers that draw their pages accordingly.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Device {
+    /// A screen to sit at.
+    Desktop,
+    /// A phone.
+    Phone,
+}
+
+/// Makes tokens and an account of what a person comes back with. Proves the application, so it
+/// knows its secret.
+pub trait Redeem: Send + Sync {
+    /// Reads a callback; `None` for anything that is not one answer to one attempt.
+    fn read(&self, params: &Params) -> Option<AuthorizationResponse>;
+
+    /// Gets ready what could fail on our side, so that it fails before the code is used up.
+    fn prepare(&self) -> BoxFuture<'_, Result<(), SecretError>>;
+
+    /// Exchanges a code and reads whose the tokens are. Several calls to the provider, each within
+    /// bounds of its own.
+    fn redeem(&self, code: AuthorizationCode) -> BoxFuture<'_, Result<Grant, Refusal>>;
+}
+
+/// What a code was good for.
+#[derive(Debug)]
+pub struct Grant {
+    /// The tokens.
+    pub tokens: TokenSet,
+    /// Whose they are.
+    pub account: Account,
+    /// When the access token lapses; `None` for one that does not.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Why there is no connection: what the person reads, and what the log says.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The error code of the page.
+    pub code: ErrorCode,
+    /// The cause, for operators: no secret, no URL, no body.
+    pub cause: String,
+}
+
+impl Refusal {
+    /// A refusal.
+    pub fn new(code: ErrorCode, cause: impl Into<String>) -> Self {
+        Self { code, cause: cause.into() }
+    }
+}
+
+/// Asks whether tokens still live.
+pub trait Check: Send + Sync {
+    /// Asks once, and says what the answer means for an account's connection. An answer about
+    /// another account proves nothing.
+    fn check(&self, tokens: TokenSet, account_id: String) -> BoxFuture<'_, CheckAnswer>;
+}
+
+/// What a provider answered to a check.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CheckAnswer {
+    /// What it means for the tokens.
+    pub liveness: Liveness,
+    /// The provider's own error code, where it gave one; for the log.
+    pub code: Option<i64>,
+}
+
+/// One provider's implementation of a capability, or `None` where the provider is not configured.
+pub type Built<T> = Result<Option<Box<T>>, ConfigError>;
+
+/// Where functions get providers from. There is one in production, [`Registered`]; tests put a
+/// provider of their own in its place.
+///
+/// Functions are generic over it rather than given an object, so that a binary holds only the
+/// capability that it uses.
+pub trait Registry: Send + Sync {
+    /// What pages say of the provider.
+    fn words(&self, provider: Provider) -> Option<&'static Words>;
+    /// Sending people there, and back to `base`.
+    fn authorize(&self, provider: Provider, env: &Env, base: &BaseUrl) -> Built<dyn Authorize>;
+    /// Redeeming what they come back to `base` with.
+    fn redeem(&self, provider: Provider, env: &Env, platform: &Platform, base: &BaseUrl)
+    -> Built<dyn Redeem>;
+    /// Checking tokens.
+    fn check(&self, provider: Provider, env: &Env, platform: &Platform) -> Built<dyn Check>;
+}
+
+/// The registration: calls a constructor of the provider's folder. A provider is one line here.
+macro_rules! of_provider {
+    ($provider:expr, $constructor:ident($($argument:expr),*)) => {
+        match $provider {
+            Provider::Vk => vk::$constructor($($argument),*),
+        }
+    };
+}
+
+/// The providers of this product.
+#[derive(Clone, Copy, Debug)]
+pub struct Registered;
+
+impl Registry for Registered {
+    fn words(&self, provider: Provider) -> Option<&'static Words> {
+        of_provider!(provider, words())
+    }
+
+    fn authorize(&self, provider: Provider, env: &Env, base: &BaseUrl) -> Built<dyn Authorize> {
+        of_provider!(provider, authorize(env, base))
+    }
+
+    fn redeem(
+        &self,
+        provider: Provider,
+        env: &Env,
+        platform: &Platform,
+        base: &BaseUrl,
+    ) -> Built<dyn Redeem> {
+        of_provider!(provider, redeem(env, platform, base))
+    }
+
+    fn check(&self, provider: Provider, env: &Env, platform: &Platform) -> Built<dyn Check> {
+        of_provider!(provider, check(env, platform))
+    }
+}
+
+/// What each configured provider has of one kind.
+pub struct PerProvider<T>(Vec<(Provider, T)>);
+
+impl<T> PerProvider<T> {
+    /// Asks a constructor for every provider, and leaves out those that are not configured.
+    pub fn build<E>(constructor: impl Fn(Provider) -> Result<Option<T>, E>) -> Result<Self, E> {
+        let mut built = Vec::new();
+        for provider in Provider::ALL.iter().copied() {
+            built.extend(constructor(provider)?.map(|value| (provider, value)));
+        }
+        Ok(Self(built))
+    }
+
+    /// What a request's provider has, with the provider; `None` where it is none, or not configured.
+    pub fn of(&self, provider: Option<Provider>) -> Option<(Provider, &T)> {
+        let provider = provider?;
+        Some((provider, self.get(provider)?))
+    }
+
+    /// A configured provider's.
+    pub fn get(&self, provider: Provider) -> Option<&T> {
+        self.iter().find(|(candidate, _)| *candidate == provider).map(|(_, value)| value)
+    }
+
+    /// Something else of every configured provider, made of this.
+    pub fn map<'a, U>(&'a self, make: impl Fn(&'a T) -> U) -> PerProvider<U> {
+        PerProvider(self.0.iter().map(|(provider, value)| (*provider, make(value))).collect())
+    }
+
+    /// Every configured provider's, in the order of [`Provider::ALL`].
+    pub fn iter(&self) -> impl Iterator<Item = (Provider, &T)> {
+        self.0.iter().map(|(provider, value)| (*provider, value))
+    }
+}

@@ -1,0 +1,46 @@
+//! What pages say of a provider.
+
+use serde::Serialize;
+
+use crate::domain::{ErrorCode, OfflineReason};
+
+/// Everything a page says that is not the same for every provider. Templates are given these words
+/// and never a provider's name, so that a new provider needs no template.
+///
+/// The two functions are exhaustive matches: a code or a reason without words does not compile.
+pub struct Words {
+    /// What merchants call the provider.
+    pub title: &'static str,
+    /// A picture beside the title: SVG of the product's own, which is not escaped.
+    pub icon: &'static str,
+    /// What the provider calls the number of an account.
+    pub account_id: &'static str,
+    /// Why to connect an account.
+    pub invitation: &'static str,
+    /// What happens then, and that it can be undone.
+    pub steps: &'static [&'static str],
+    /// The button that connects.
+    pub connect: &'static str,
+    /// The button that disconnects.
+    pub disconnect: &'static str,
+    /// Why connecting failed.
+    pub error: fn(ErrorCode) -> Message,
+    /// Why a connection does not work.
+    pub offline: fn(OfflineReason) -> Message,
+}
+
+/// What happened, and what to do next.
+#[derive(Serialize, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Message {
+    /// What happened.
+    pub title: &'static str,
+    /// What to do next.
+    pub advice: &'static str,
+}
+
+impl Message {
+    /// A message.
+    pub const fn new(title: &'static str, advice: &'static str) -> Self {
+        Self { title, advice }
+    }
+}

@@ -1,0 +1,65 @@
+//! The attributes of the two tables, each spelled once. They are contract: other programs read them.
+
+use crate::domain::Provider;
+
+/// The rows of `CONNECTIONS_TABLE`. Partition key [`USER_ID`](connection::USER_ID), sort key
+/// [`PROVIDER`](connection::PROVIDER).
+pub(in crate::store) mod connection {
+    pub(in crate::store) const USER_ID: &str = "user_id";
+    pub(in crate::store) const PROVIDER: &str = "provider";
+    /// The sealed tokens.
+    pub(in crate::store) const ACCESS_TOKEN: &str = "access_token";
+    pub(in crate::store) const FIRST_NAME: &str = "first_name";
+    pub(in crate::store) const LAST_NAME: &str = "last_name";
+    pub(in crate::store) const IS_ONLINE: &str = "is_online";
+    pub(in crate::store) const OFFLINE_REASON: &str = "offline_reason";
+    pub(in crate::store) const CONNECTED_AT: &str = "connected_at";
+    /// The last change that a person would notice: a (re)connection, or a flip of
+    /// [`IS_ONLINE`].
+    pub(in crate::store) const UPDATED_AT: &str = "updated_at";
+    pub(in crate::store) const LAST_CHECKED_AT: &str = "last_checked_at";
+    /// Changes with every (re)connection.
+    pub(in crate::store) const GENERATION: &str = "generation";
+    pub(in crate::store) const LAST_ATTEMPT_AT: &str = "last_attempt_at";
+    /// The sweep that tried last.
+    pub(in crate::store) const LAST_ATTEMPT_BY: &str = "last_attempt_by";
+    pub(in crate::store) const LAST_ATTEMPT_RESULT: &str = "last_attempt_result";
+    /// When a token lapses that nothing can renew. Earlier builds take it for the connection's end.
+    pub(in crate::store) const TOKEN_EXPIRES_AT: &str = "token_expires_at";
+    /// When an access token lapses that can be renewed. Earlier builds ignore it.
+    pub(in crate::store) const ACCESS_EXPIRES_AT: &str = "access_expires_at";
+}
+
+/// The rows of `SESSIONS_TABLE`: sessions, attempts, sign-ins, rate limits. Partition key
+/// [`ID`](session::ID).
+pub(in crate::store) mod session {
+    pub(in crate::store) const ID: &str = "id";
+    /// The table's TTL.
+    pub(in crate::store) const EXPIRES_AT: &str = "expires_at";
+    pub(in crate::store) const CREATED_AT: &str = "created_at";
+    pub(in crate::store) const USER_ID: &str = "user_id";
+    pub(in crate::store) const DISPLAY_NAME: &str = "display_name";
+    pub(in crate::store) const LAST_SEEN_AT: &str = "last_seen_at";
+    /// A session's open attempts and when each began.
+    pub(in crate::store) const ATTEMPTS: &str = "attempts";
+    /// An attempt's session.
+    pub(in crate::store) const SESSION_ID: &str = "session_id";
+    pub(in crate::store) const PROVIDER: &str = "provider";
+    pub(in crate::store) const SPENT_AT: &str = "spent_at";
+    /// The error code that an attempt ended with.
+    pub(in crate::store) const FAILURE: &str = "failure";
+    /// A sign-in's browser.
+    pub(in crate::store) const BROWSER: &str = "browser";
+    pub(in crate::store) const NONCE: &str = "nonce";
+    pub(in crate::store) const PKCE_VERIFIER: &str = "pkce_verifier";
+    /// Where the person returns to.
+    pub(in crate::store) const RETURN_TO: &str = "place";
+    /// What a rate limit has counted.
+    pub(in crate::store) const ACTIONS: &str = "actions";
+}
+
+/// The attribute of a connection's row that holds the account's number at the provider: `vk_user_id`
+/// for VK.
+pub(super) fn account_id(provider: Provider) -> String {
+    format!("{}_user_id", provider.key())
+}

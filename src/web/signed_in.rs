@@ -1,0 +1,70 @@
+//! What pages for signed-in people have in common: whoever is not signed in is sent to sign in; for
+//! whoever is, the session and the connections are loaded in one read.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use lambda_http::Request;
+
+use super::signing_in::sign_in_first;
+use super::{Answer, CookieJar, Failure};
+use crate::config::{ConfigError, Env};
+use crate::domain::{Connection, Provider, ReturnTo};
+use crate::pages::Person;
+use crate::platform::{Clock, Platform, warm_up};
+use crate::store::PageStore;
+
+/// Loads the signed-in person of a request.
+pub struct SignedInLoader {
+    store: PageStore,
+    jar: CookieJar,
+    clock: Clock,
+    zone: TimeZone,
+}
+
+/// A request of a signed-in person, with what its page shows.
+pub struct SignedInRequest<'a> {
+    /// Who it is.
+    pub person: Person,
+    /// The connections asked for that exist.
+    pub connections: Vec<Connection>,
+    /// When it is.
+    pub now: Timestamp,
+    /// Where the page's times are.
+    pub zone: &'a TimeZone,
+}
+
+impl SignedInLoader {
+    /// Reads the configuration and opens the connection to the table.
+    pub async fn boot(env: &Env, platform: &Platform) -> Result<Self, ConfigError> {
+        let loader = Self {
+            store: PageStore::new(platform, env)?,
+            jar: CookieJar::new(&env.base_url()?),
+            clock: platform.clock.clone(),
+            zone: env.display_timezone()?,
+        };
+        warm_up(loader.store.warm_up()).await;
+        Ok(loader)
+    }
+
+    /// The signed-in person of a request with their connections to `providers`; or the answer that
+    /// sends the visitor to sign in, and from there to `return_to`.
+    pub async fn load(
+        &self,
+        request: &Request,
+        providers: &[Provider],
+        return_to: ReturnTo,
+    ) -> Result<Result<SignedInRequest<'_>, Answer>, Failure> {
+        let Some(credential) = self.jar.credential(request) else {
+            return Ok(Err(sign_in_first(&self.jar, return_to)));
+        };
+        let Some(signed_in) = self.store.load(&credential, providers).await? else {
+            return Ok(Err(sign_in_first(&self.jar, return_to)));
+        };
+        Ok(Ok(SignedInRequest {
+            person: Person::new(&signed_in.session, &credential),
+            connections: signed_in.connections,
+            now: self.clock.now(),
+            zone: &self.zone,
+        }))
+    }
+}
