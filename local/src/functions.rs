@@ -15,7 +15,7 @@ use lambda_http::tower::ServiceExt as _;
 use lambda_http::{Context, LambdaEvent};
 use serde_json::Value;
 
-use crate::template::FunctionSpec;
+use crate::cloudformation::FunctionSpec;
 
 /// A booted function.
 #[derive(Clone)]

@@ -4,7 +4,7 @@
 //!
 //! | module | stands for |
 //! | --- | --- |
-//! | [`template`] | CloudFormation: `template.yaml` names functions, routes, schedule and environment |
+//! | [`cloudformation`] | CloudFormation: `template.yaml` names functions, routes, schedule and environment |
 //! | [`gateway`] | API Gateway's HTTP API: events of payload format 2.0 in, responses out |
 //! | [`functions`] | Lambda: the functions, booted in this process with the template's environment |
 //! | [`schedule`] | EventBridge Scheduler |
@@ -16,6 +16,7 @@
 //! [`testing`] is for the tests that drive the stack.
 
 pub mod aws;
+pub mod cloudformation;
 pub mod functions;
 pub mod gateway;
 pub mod issuer;
@@ -23,7 +24,6 @@ mod net;
 mod pages;
 pub mod schedule;
 mod stack;
-pub mod template;
 pub mod testing;
 pub mod vk;
 

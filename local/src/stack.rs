@@ -14,12 +14,12 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::aws::{Aws, AwsError};
+use crate::cloudformation::{self, TableSpec, Template, TemplateError};
 use crate::functions::{BootError, Function, InvokeError};
 use crate::gateway::Gateway;
 use crate::issuer::{Client, Issuer};
 use crate::net::{Server, listen, listen_near, listen_v6};
 use crate::schedule::Sweeper;
-use crate::template::{self, TableSpec, Template, TemplateError};
 use crate::vk::{App, Vk};
 
 const VK_CLIENT_ID: &str = "7000001";
@@ -106,7 +106,7 @@ impl Stack {
         let listener_v6 = if options.port == 0 { None } else { listen_v6(port).await.map_err(taken)? };
         let base_url = format!("http://localhost:{port}");
 
-        let tables = template::tables()?;
+        let tables = cloudformation::tables()?;
         let aws = Aws::start(options.folder.as_deref(), &tables).await?;
         seed_secrets(&aws, &options.entropy);
         let neighbour = |offset| if options.port == 0 { 0 } else { port.saturating_add(offset) };

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::StoreError;
 use super::attributes::session as a;
-use super::rate;
+use super::rate_limit;
 use super::rows::{self, Item, KEEP_AFTER, n, s, seconds, session_is_live, session_is_live_values};
 use super::transaction::{Outcome, Part, Refused, Transactions, never, never_there};
 use crate::config::{ConfigError, Env};
@@ -147,7 +147,7 @@ impl ConnectStore {
         session: UpdateBuilder,
         dropped: &[AttemptId],
     ) -> Result<Outcome<Write>, StoreError> {
-        let count = rate::count(&self.table, "connect", new.credential.user(), new.now, PER_MINUTE)?;
+        let count = rate_limit::count(&self.table, "connect", new.credential.user(), new.now, PER_MINUTE)?;
         let mut parts = vec![
             Part::update(Write::Session, session.build()?),
             Part::put(Write::Attempt, self.row(new).build()?),

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::{ConditionCheck, Delete};
 
 use super::StoreError;
 use super::attributes::connection::USER_ID;
-use super::rate;
+use super::rate_limit;
 use super::rows::{self, session_is_live, session_is_live_values};
 use super::transaction::{Outcome, Part, Transactions, never, never_there};
 use crate::config::{ConfigError, Env};
@@ -95,7 +95,8 @@ impl DisconnectStore {
             .set_key(Some(rows::session_key(&credential.session_id())))
             .condition_expression(session_is_live())
             .set_expression_attribute_values(Some(session_is_live_values(credential, self.limits, now)));
-        let count = rate::count(&self.sessions_table, "disconnect", credential.user(), now, PER_MINUTE)?;
+        let count =
+            rate_limit::count(&self.sessions_table, "disconnect", credential.user(), now, PER_MINUTE)?;
         let mut parts =
             vec![Part::condition_check(Write::Session, check.build()?), Part::update(Write::Rate, count)];
         let done = if delete.is_some() { Removed::Removed } else { Removed::NothingThere };

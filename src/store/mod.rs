@@ -10,7 +10,7 @@ mod callback;
 mod connect;
 mod disconnect;
 mod page;
-mod rate;
+mod rate_limit;
 mod rows;
 mod sign_in;
 mod sweep;

@@ -26,8 +26,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::cloudformation::TableSpec;
 use crate::net::{Server, listen};
-use crate::template::TableSpec;
 pub use calls::Calls;
 use calls::Fate;
 use secrets_manager::SecretsManager;

@@ -4,7 +4,7 @@ use dynoxide::{Database, DynoxideError};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::template::TableSpec;
+use crate::cloudformation::TableSpec;
 
 /// Creates the tables that are not there yet, each under its logical id.
 pub(super) fn create(database: &Database, tables: &[TableSpec]) -> Result<(), DynoxideError> {

@@ -17,8 +17,8 @@ use base64::engine::general_purpose::STANDARD;
 use evosync_connections::platform::{Clock, Entropy};
 use serde_json::Value;
 
+use crate::cloudformation::Route;
 use crate::functions::{Function, InvokeError};
-use crate::template::Route;
 pub use event::{Incoming, event};
 use routes::{Match, Routes};
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::template::Route;
+use crate::cloudformation::Route;
 
 /// The routes of an API.
 pub(super) struct Routes(Vec<Route>);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::Vk;
-use super::world::{Account, Call, Token, Weather};
+use super::state::{Account, Call, Fault, Token};
 
 type Parameters = HashMap<String, String>;
 
@@ -27,12 +27,12 @@ pub(super) async fn call(
     body: Bytes,
 ) -> Response {
     let query = query.unwrap_or_default();
-    vk.world().note(Call {
+    vk.state().note(Call {
         http_method: method.to_string(),
         path: format!("/method/{name}"),
         query: query.clone(),
     });
-    if let Some(answer) = vk.bad_weather().await {
+    if let Some(answer) = vk.fault_answer().await {
         return answer;
     }
     let mut parameters: Parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
@@ -57,47 +57,45 @@ impl Vk {
         }) {
             return Err(failed(8, "Invalid request: versions below 5.81 are deprecated"));
         }
-        let world = self.world();
+        let state = self.state();
         let Some(token) = parameters.get("access_token") else {
             return Err(failed(5, "User authorization failed: no access_token passed."));
         };
-        let token = world.tokens.get(token).filter(|token| !token.revoked);
+        let token = state.tokens.get(token).filter(|token| !token.revoked);
         let token = token.ok_or_else(|| failed(5, "User authorization failed: invalid access_token (4)."))?;
         if token.expires_at.is_some_and(|expiry| expiry <= self.shared.clock.now()) {
             return Err(failed(5, "User authorization failed: access_token has expired."));
         }
-        let account = world.account(token.account).ok_or_else(|| failed(18, "User was deleted or banned"))?;
+        let account = state.account(token.account).ok_or_else(|| failed(18, "User was deleted or banned"))?;
         if let Some(code) = account.error {
             return Err(failed(code, "Simulated error"));
         }
         respond(method, token, account).ok_or_else(|| failed(3, "Unknown method passed"))
     }
 
-    /// What VK answers before it looks at the request; `None` in fair weather.
-    pub(super) async fn bad_weather(&self) -> Option<Response> {
-        let weather = self.world().weather;
-        match weather {
-            Weather::Fair => None,
-            Weather::Slow => {
+    /// What VK answers before it looks at the request; `None` in fair fault.
+    pub(super) async fn fault_answer(&self) -> Option<Response> {
+        let fault = self.state().fault;
+        match fault {
+            Fault::None => None,
+            Fault::Slow => {
                 self.shared.clock.sleep(Duration::from_secs(2)).await;
                 None
             }
-            Weather::Silent => std::future::pending().await,
-            Weather::Down => {
-                Some((StatusCode::BAD_GATEWAY, Html("<h1>502 Bad Gateway</h1>")).into_response())
-            }
-            Weather::RateLimited => {
+            Fault::Silent => std::future::pending().await,
+            Fault::Down => Some((StatusCode::BAD_GATEWAY, Html("<h1>502 Bad Gateway</h1>")).into_response()),
+            Fault::RateLimited => {
                 Some(Json(error(6, "Too many requests per second", &Parameters::new())).into_response())
             }
-            Weather::Garbled => Some(r#"{"response":[{"id":10"#.into_response()),
-            Weather::Challenge => {
+            Fault::Garbled => Some(r#"{"response":[{"id":10"#.into_response()),
+            Fault::Challenge => {
                 Some(([("X-Challenge", "required")], Html("<h1>Are you a robot?</h1>")).into_response())
             }
-            Weather::Redirecting => {
+            Fault::Redirecting => {
                 let elsewhere = format!("{}/control", self.url());
                 Some((StatusCode::FOUND, [(header::LOCATION, elsewhere)]).into_response())
             }
-            Weather::Endless => {
+            Fault::Endless => {
                 let chunks = stream::repeat_with(|| Ok::<_, std::convert::Infallible>(" ".repeat(16_384)));
                 Some(Body::from_stream(chunks).into_response())
             }

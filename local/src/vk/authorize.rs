@@ -10,7 +10,7 @@ use serde_json::json;
 use url::Url;
 
 use super::Vk;
-use super::world::Code;
+use super::state::Code;
 use crate::pages::page;
 
 /// The rights the page lists, with VK's bits.
@@ -65,7 +65,7 @@ pub(super) async fn show(State(vk): State<Vk>, Query(asked): Query<Asked>) -> Re
         })
         .map(|(name, _, title)| json!({ "name": name, "title": title }))
         .collect();
-    let accounts = vk.world().accounts.clone();
+    let accounts = vk.state().accounts.clone();
     page("vk_consent.html", json!({ "asked": asked, "rights": rights, "accounts": accounts }))
 }
 
@@ -106,7 +106,7 @@ impl Vk {
         let code = format!("{:016x}", u64::from_be_bytes(self.shared.entropy.bytes()));
         let expires_at = self.shared.clock.now() + CODE_LIFETIME;
         let redirect_uri = redirect_uri.to_owned();
-        self.world().codes.insert(code.clone(), Code { account, permissions, redirect_uri, expires_at });
+        self.state().codes.insert(code.clone(), Code { account, permissions, redirect_uri, expires_at });
         code
     }
 }

@@ -6,9 +6,10 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use serde::Deserialize;
 use serde_json::json;
+use strum::VariantArray as _;
 
 use super::Vk;
-use super::world::Weather;
+use super::state::Fault;
 use crate::pages::page;
 
 /// Errors the page offers, one at least of every class.
@@ -55,9 +56,9 @@ pub(super) async fn act(
         ("error", Some(account)) => {
             vk.answer_with_error(account, value.and_then(|value| value.parse().ok()));
         }
-        ("weather", _) => {
-            let chosen = Weather::ALL.iter().find(|(_, name, _)| Some(*name) == value);
-            vk.set_weather(chosen.map_or(Weather::Fair, |(weather, ..)| *weather));
+        ("fault", _) => {
+            let chosen = value.and_then(|value| value.parse().ok());
+            vk.set_fault(chosen.unwrap_or_default());
         }
         ("sweep", _) => {
             if let Some(sweep) = vk.shared.sweep.get() {
@@ -71,10 +72,10 @@ pub(super) async fn act(
 }
 
 fn control_page(vk: &Vk, sweep: Option<&str>) -> Response {
-    let world = vk.world();
+    let state = vk.state();
     let now = vk.shared.clock.now();
-    let accounts = world.accounts.iter().map(|account| {
-        let live = world.tokens.values().filter(|token| {
+    let accounts = state.accounts.iter().map(|account| {
+        let live = state.tokens.values().filter(|token| {
             token.account == account.id
                 && !token.revoked
                 && token.expires_at.is_none_or(|expiry| now < expiry)
@@ -87,20 +88,20 @@ fn control_page(vk: &Vk, sweep: Option<&str>) -> Response {
             "error": account.error,
         })
     });
-    let weathers = Weather::ALL.map(
-        |(weather, name, title)| json!({ "name": name, "title": title, "chosen": weather == world.weather }),
-    );
+    let faults = Fault::VARIANTS.iter().map(|fault| {
+        json!({ "name": <&str>::from(fault), "title": fault.title(), "chosen": *fault == state.fault })
+    });
     let context = json!({
         "accounts": accounts.collect::<Vec<_>>(),
-        "weathers": weathers,
+        "faults": faults.collect::<Vec<_>>(),
         "errors": ERRORS.map(|(code, title)| json!({ "code": code, "title": title })),
-        "calls": world.calls.iter().rev().take(12).map(|call| {
+        "calls": state.calls.iter().rev().take(12).map(|call| {
             json!({ "method": call.http_method, "path": call.path })
         }).collect::<Vec<_>>(),
         "can_sweep": vk.shared.sweep.get().is_some(),
         "sweep": sweep,
         "product": vk.shared.product.get(),
     });
-    drop(world);
+    drop(state);
     page("vk_control.html", context)
 }

@@ -7,8 +7,8 @@
 mod api;
 mod authorize;
 mod control;
+mod state;
 mod token;
-mod world;
 
 use std::io;
 use std::path::PathBuf;
@@ -22,8 +22,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::net::Server;
-use world::{Account, World};
-pub use world::{Call, Weather};
+use state::{Account, VkState};
+pub use state::{Call, Fault};
 
 /// The application registered at VK.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ pub struct Vk {
 
 struct Shared {
     server: OnceLock<Server>,
-    world: Mutex<World>,
+    state: Mutex<VkState>,
     app: Mutex<App>,
     file: Option<PathBuf>,
     clock: Clock,
@@ -66,10 +66,10 @@ impl Vk {
         clock: Clock,
         entropy: Entropy,
     ) -> io::Result<Self> {
-        let world = World::open(file.as_deref())?;
+        let state = VkState::open(file.as_deref())?;
         let shared = Arc::new(Shared {
             server: OnceLock::new(),
-            world: Mutex::new(world),
+            state: Mutex::new(state),
             app: Mutex::new(app),
             file,
             clock,
@@ -104,18 +104,18 @@ impl Vk {
 
     /// What VK has been asked since the last time, oldest first.
     pub fn take_calls(&self) -> Vec<Call> {
-        std::mem::take(&mut self.world().calls)
+        std::mem::take(&mut self.state().calls)
     }
 
     /// Every token VK has issued.
     pub fn tokens(&self) -> Vec<String> {
-        self.world().tokens.keys().cloned().collect()
+        self.state().tokens.keys().cloned().collect()
     }
 
     /// Makes every token of an account invalid, as a person does in VK's settings.
     pub fn revoke_tokens(&self, account: u64) {
-        self.change(|world| {
-            world.tokens.values_mut().filter(|token| token.account == account).for_each(|token| {
+        self.change(|state| {
+            state.tokens.values_mut().filter(|token| token.account == account).for_each(|token| {
                 token.revoked = true;
             });
         });
@@ -140,8 +140,8 @@ impl Vk {
     }
 
     /// How VK answers from now on.
-    pub fn set_weather(&self, weather: Weather) {
-        self.change(|world| world.weather = weather);
+    pub fn set_fault(&self, fault: Fault) {
+        self.change(|state| state.fault = fault);
     }
 
     /// Changes the application's secret, as its owner does in VK's settings.
@@ -161,35 +161,35 @@ impl Vk {
 
     /// Resolves once VK has been called at least `count` times since [`Vk::take_calls`].
     pub async fn called(&self, count: usize) {
-        let mut calls = self.world().called.subscribe();
+        let mut calls = self.state().called.subscribe();
         loop {
-            if self.world().calls.len() >= count || calls.changed().await.is_err() {
+            if self.state().calls.len() >= count || calls.changed().await.is_err() {
                 return;
             }
         }
     }
 
-    fn world(&self) -> MutexGuard<'_, World> {
-        self.shared.world.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, VkState> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn app(&self) -> App {
         self.shared.app.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn change(&self, change: impl FnOnce(&mut World)) {
-        let mut world = self.world();
-        change(&mut world);
+    fn change(&self, change: impl FnOnce(&mut VkState)) {
+        let mut state = self.state();
+        change(&mut state);
         if let Some(file) = &self.shared.file
-            && let Err(error) = world.keep(file)
+            && let Err(error) = state.keep(file)
         {
             tracing::error!(%error, "VK's accounts and tokens not kept");
         }
     }
 
     fn change_account(&self, id: u64, change: impl FnOnce(&mut Account)) {
-        self.change(|world| {
-            if let Some(account) = world.accounts.iter_mut().find(|account| account.id == id) {
+        self.change(|state| {
+            if let Some(account) = state.accounts.iter_mut().find(|account| account.id == id) {
                 change(account);
             }
         });

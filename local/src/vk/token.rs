@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Vk;
-use super::world::{Call, Token};
+use super::state::{Call, Token};
 
 /// VK's bit for `offline`.
 const OFFLINE: u32 = 1 << 16;
@@ -48,12 +48,12 @@ pub(super) async fn from_form(
 }
 
 async fn answer(vk: &Vk, method: &Method, query: &str, exchange: &Exchange) -> Response {
-    vk.world().note(Call {
+    vk.state().note(Call {
         http_method: method.to_string(),
         path: "/access_token".to_owned(),
         query: query.to_owned(),
     });
-    if let Some(answer) = vk.bad_weather().await {
+    if let Some(answer) = vk.fault_answer().await {
         return answer;
     }
     let app = vk.app();
@@ -61,7 +61,7 @@ async fn answer(vk: &Vk, method: &Method, query: &str, exchange: &Exchange) -> R
         return refused("invalid_client", "client_secret is incorrect");
     }
     let now = vk.shared.clock.now();
-    let code = vk.world().codes.remove(&exchange.code);
+    let code = vk.state().codes.remove(&exchange.code);
     let Some(code) = code.filter(|code| code.redirect_uri == exchange.redirect_uri && now < code.expires_at)
     else {
         return refused("invalid_grant", "Code is invalid or expired.");
@@ -69,8 +69,8 @@ async fn answer(vk: &Vk, method: &Method, query: &str, exchange: &Exchange) -> R
     let expires_at = (code.permissions & OFFLINE == 0).then(|| now + LIFETIME);
     let token = format!("vk1.a.{}", URL_SAFE_NO_PAD.encode(vk.shared.entropy.bytes::<120>()));
     let (account, permissions) = (code.account, code.permissions);
-    vk.change(|world| {
-        world.tokens.insert(token.clone(), Token { account, permissions, expires_at, revoked: false });
+    vk.change(|state| {
+        state.tokens.insert(token.clone(), Token { account, permissions, expires_at, revoked: false });
     });
     let expires_in = expires_at.map_or(0, |_| LIFETIME.as_secs());
     let answer = json!({ "access_token": token, "expires_in": expires_in, "user_id": account });

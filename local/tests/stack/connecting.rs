@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use futures_util::future::join_all;
 use jiff::SignedDuration;
-use local::vk::Weather;
+use local::vk::Fault;
 use url::Url;
 
 use crate::support::{ANNA, LAVKA, Merchant, ROMASHKA, TestStack};
@@ -366,21 +366,15 @@ async fn a_deactivated_account_is_not_connected() {
 
 #[tokio::test]
 async fn trouble_at_vk_ends_in_words_at_every_step() {
-    let down = [
-        Weather::Down,
-        Weather::Garbled,
-        Weather::Challenge,
-        Weather::Redirecting,
-        Weather::Endless,
-        Weather::Silent,
-    ];
-    for weather in down {
+    let down =
+        [Fault::Down, Fault::Garbled, Fault::Challenge, Fault::Redirecting, Fault::Endless, Fault::Silent];
+    for fault in down {
         let (test, merchant) = TestStack::signed_in().await;
         let consent = merchant.start_connecting().await;
         let callback = merchant.allow(&consent, ANNA).await;
-        test.stack.vk().set_weather(weather);
+        test.stack.vk().set_fault(fault);
         let page = merchant.browser.come_from_elsewhere(&callback).await;
-        assert_eq!(page.path(), "/vk?error=provider_unavailable", "{weather:?}");
+        assert_eq!(page.path(), "/vk?error=provider_unavailable", "{fault:?}");
         assert!(page.text().contains("ВКонтакте сейчас не отвечает"));
     }
 }

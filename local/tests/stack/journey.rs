@@ -61,13 +61,13 @@ async fn another_account_may_take_the_place_of_the_first() {
 #[tokio::test]
 async fn after_three_quarters_of_an_hour_without_an_answer_the_dashboard_turns_amber() {
     let (test, merchant) = TestStack::connected().await;
-    test.stack.vk().set_weather(local::vk::Weather::Down);
+    test.stack.vk().set_fault(local::vk::Fault::Down);
     for _ in 0..3 {
         test.clock.advance(jiff::SignedDuration::from_mins(15));
         test.stack.sweep().await.unwrap();
     }
     assert!(merchant.dashboard().await.contains("Давно не проверялось"));
-    test.stack.vk().set_weather(local::vk::Weather::Fair);
+    test.stack.vk().set_fault(local::vk::Fault::None);
     test.stack.sweep().await.unwrap();
     assert!(merchant.dashboard().await.contains("Подключено"));
 }

@@ -1,6 +1,6 @@
 //! Nothing secret leaves: neither in a log line of any level, nor in an answer.
 
-use local::vk::Weather;
+use local::vk::Fault;
 
 use crate::support::{ANNA, TestStack, logged, start_log};
 
@@ -45,26 +45,21 @@ async fn no_log_line_and_no_answer_holds_a_secret_whatever_goes_wrong() {
     secrets.push(merchant.browser.cookie("sign-in").unwrap());
 
     let mut answers = String::new();
-    for weather in [
-        Weather::Fair,
-        Weather::Down,
-        Weather::Garbled,
-        Weather::Redirecting,
-        Weather::Endless,
-        Weather::RateLimited,
-    ] {
-        test.stack.vk().set_weather(Weather::Fair);
+    for fault in
+        [Fault::None, Fault::Down, Fault::Garbled, Fault::Redirecting, Fault::Endless, Fault::RateLimited]
+    {
+        test.stack.vk().set_fault(Fault::None);
         let consent = merchant.start_connecting().await;
         let callback = merchant.allow(&consent, ANNA).await;
         let url = url::Url::parse(&callback).unwrap();
         secrets.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
-        test.stack.vk().set_weather(weather);
+        test.stack.vk().set_fault(fault);
         let page = merchant.browser.come_from_elsewhere(&callback).await;
         answers += &page.body;
         page.headers.values().for_each(|value| answers.push_str(value.to_str().unwrap()));
         test.stack.sweep().await.unwrap();
     }
-    test.stack.vk().set_weather(Weather::Fair);
+    test.stack.vk().set_fault(Fault::None);
     test.stack.vk().set_client_secret("another");
     merchant.connect(ANNA).await;
     test.stack.vk().answer_with_error(ANNA, Some(5));

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use evosync_connections::domain::{Generation, Provider, TokenSet, UserId};
 use evosync_connections::sealing::{RowIdentity, TokenKeys};
-use local::vk::Weather;
+use local::vk::Fault;
 
 use crate::support::{ANNA, ROMASHKA, Row, TestStack, text};
 
@@ -101,7 +101,7 @@ async fn a_row_of_the_build_before_is_read_shown_and_re_encrypted() {
         page.contains("Анна Смирнова") && page.contains("1000001") && page.contains("Подключено"),
         "{page}"
     );
-    test.stack.vk().set_weather(Weather::Down);
+    test.stack.vk().set_fault(Fault::Down);
     assert_eq!(test.stack.sweep().await.unwrap()["resealed"], 1);
     let after = test.connections().row().await;
     assert_eq!(open(&keys, &after).access.secret(), "vk1.a.token-of-the-build-before");
@@ -112,21 +112,21 @@ async fn a_row_of_the_build_before_is_read_shown_and_re_encrypted() {
 async fn what_the_next_build_adds_to_a_row_and_its_record_survives_every_verdict_and_re_encryption() {
     let record =
         r#"{"access_token":"vk1.a.next","refresh_token":"r","device_id":"d","of_the_next_build":{"a":[1]}}"#;
-    for weather in [Weather::Fair, Weather::Down] {
+    for fault in [Fault::None, Fault::Down] {
         let (test, keys) = rotated().await;
         let mut next = row(seal(&old_keys(), record));
         next.extend(of_the_next_build());
         test.connections().put(next).await;
-        test.stack.vk().set_weather(weather);
-        // In fair weather VK does not know the token: the connection turns red.
+        test.stack.vk().set_fault(fault);
+        // In fair fault VK does not know the token: the connection turns red.
         assert_eq!(test.stack.sweep().await.unwrap()["resealed"], 1);
         let after = test.connections().row().await;
         for (name, value) in of_the_next_build() {
-            assert_eq!(after.get(&name), Some(&value), "{weather:?}: {name}");
+            assert_eq!(after.get(&name), Some(&value), "{fault:?}: {name}");
         }
         let kept = open(&keys, &after).to_record().unwrap();
-        assert_eq!(std::str::from_utf8(&kept).unwrap(), record, "{weather:?}");
-        assert_eq!(*after["is_online"].as_bool().unwrap(), weather == Weather::Down);
+        assert_eq!(std::str::from_utf8(&kept).unwrap(), record, "{fault:?}");
+        assert_eq!(*after["is_online"].as_bool().unwrap(), fault == Fault::Down);
     }
 }
 

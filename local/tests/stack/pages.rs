@@ -9,7 +9,7 @@ use std::path::Path;
 
 use insta::assert_snapshot;
 use jiff::SignedDuration;
-use local::vk::Weather;
+use local::vk::Fault;
 
 use crate::support::{ANNA, Merchant, Page, TestStack};
 
@@ -41,7 +41,7 @@ fn hide(html: &str, before: &str, after: &str) -> String {
 /// A connection that VK has not confirmed for three quarters of an hour.
 async fn unverified() -> (TestStack, Merchant) {
     let (test, merchant) = TestStack::connected().await;
-    test.stack.vk().set_weather(Weather::Down);
+    test.stack.vk().set_fault(Fault::Down);
     for _ in 0..3 {
         test.clock.advance(SignedDuration::from_mins(15));
         test.stack.sweep().await.unwrap();

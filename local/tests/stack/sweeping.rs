@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::SignedDuration;
-use local::vk::Weather;
+use local::vk::Fault;
 use serde_json::Value;
 
 use crate::support::{ANNA, IVAN, LAVKA, ROMASHKA, TestStack, logged_by, start_log, text};
@@ -93,20 +93,20 @@ async fn answers_that_prove_nothing_keep_the_state_and_note_the_try() {
 }
 
 #[tokio::test]
-async fn no_weather_at_vk_turns_a_connection_off() {
-    for weather in [
-        Weather::Down,
-        Weather::RateLimited,
-        Weather::Garbled,
-        Weather::Challenge,
-        Weather::Redirecting,
-        Weather::Endless,
-        Weather::Slow,
+async fn no_fault_at_vk_turns_a_connection_off() {
+    for fault in [
+        Fault::Down,
+        Fault::RateLimited,
+        Fault::Garbled,
+        Fault::Challenge,
+        Fault::Redirecting,
+        Fault::Endless,
+        Fault::Slow,
     ] {
         let (test, _) = TestStack::connected().await;
-        test.stack.vk().set_weather(weather);
+        test.stack.vk().set_fault(fault);
         test.stack.sweep().await.unwrap();
-        assert!(is_online(&test.connections().row().await), "{weather:?}");
+        assert!(is_online(&test.connections().row().await), "{fault:?}");
     }
 }
 
@@ -114,11 +114,11 @@ async fn no_weather_at_vk_turns_a_connection_off() {
 async fn a_passing_fault_is_retried_and_forgotten() {
     let (test, _) = TestStack::connected().await;
     test.stack.vk().take_calls();
-    test.stack.vk().set_weather(Weather::RateLimited);
+    test.stack.vk().set_fault(Fault::RateLimited);
     let sweep = test.stack.sweep();
     let mend = async {
         test.stack.vk().called(1).await;
-        test.stack.vk().set_weather(Weather::Fair);
+        test.stack.vk().set_fault(Fault::None);
     };
     let (summary, ()) = futures_util::join!(sweep, mend);
     let summary = summary.unwrap();
@@ -253,11 +253,11 @@ async fn a_sweep_seals_anew_what_an_old_key_sealed_so_that_the_key_can_go() {
     keys["current"] = "2".into();
     test.stack.aws().put_secret("local/token-keys", &keys.to_string());
     // Not even an outage at VK keeps a token under the old key.
-    test.stack.vk().set_weather(Weather::Down);
+    test.stack.vk().set_fault(Fault::Down);
     let summary = test.stack.sweep().await.unwrap();
     assert_eq!((count(&summary, "transient"), count(&summary, "resealed")), (1, 1));
     assert_eq!(key_id(&test.connections().row().await), "2");
-    test.stack.vk().set_weather(Weather::Fair);
+    test.stack.vk().set_fault(Fault::None);
     let without_the_old = format!(r#"{{"current":"2","2":"{second}"}}"#);
     test.stack.aws().put_secret("local/token-keys", &without_the_old);
     let summary = test.stack.sweep().await.unwrap();
@@ -367,7 +367,7 @@ async fn nothing_is_recorded_of_what_the_deadline_left_no_time_for() {
 async fn a_passing_fault_is_not_tried_again_after_the_deadline() {
     let (test, _) = TestStack::connected().await;
     test.stack.vk().take_calls();
-    test.stack.vk().set_weather(Weather::RateLimited);
+    test.stack.vk().set_fault(Fault::RateLimited);
     assert_eq!(count(&sweep_past_its_deadline(&test).await, "transient"), 1);
     assert_eq!(test.stack.vk().take_calls().len(), 1);
 }

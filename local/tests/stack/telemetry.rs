@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use local::vk::Weather;
+use local::vk::Fault;
 use serde_json::{Value, json};
 
 use crate::support::{ANNA, LAVKA, ROMASHKA, TestStack, logged_by, start_log};
@@ -63,12 +63,12 @@ async fn a_sweep_measures_what_it_found() {
         test.merchant(person).await.connect(ANNA).await;
     }
     test.clock.advance(jiff::SignedDuration::from_mins(90));
-    test.stack.vk().set_weather(Weather::Down);
+    test.stack.vk().set_fault(Fault::Down);
     test.stack.sweep().await.unwrap();
     let [sweep, oldest] = last_two(metrics());
     assert_eq!((&sweep["SweepFinished"], &sweep["ChecksTransient"]), (&json!(1), &json!(2)));
     assert!(oldest["OldestCheckAge"].as_f64().unwrap() >= 5_400.0, "{oldest}");
-    test.stack.vk().set_weather(Weather::Fair);
+    test.stack.vk().set_fault(Fault::None);
     test.stack.vk().revoke_tokens(ANNA);
     test.stack.sweep().await.unwrap();
     let [sweep, oldest] = last_two(metrics());

@@ -7,7 +7,7 @@ use evosync_connections::config::{ConfigError, Env};
 use evosync_connections::platform::{Clock, Platform};
 use evosync_connections::providers::Registered;
 use evosync_connections::web::{ANSWER_WITHIN, Boot};
-use local::template::Template;
+use local::cloudformation::Template;
 use local::testing::repeatable_entropy;
 
 use crate::support::TestStack;

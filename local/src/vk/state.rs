@@ -1,4 +1,4 @@
-//! VK's memory: accounts, codes, tokens, and the weather.
+//! VK's state: accounts, codes, tokens, and the fault it is in.
 
 use std::collections::HashMap;
 use std::fs;
@@ -7,19 +7,20 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::VariantArray;
 use tokio::sync::watch;
 
 const CALLS_KEPT: usize = 20_000;
 
 /// Everything VK knows.
 #[derive(Serialize, Deserialize)]
-pub(super) struct World {
+pub(super) struct VkState {
     pub(super) accounts: Vec<Account>,
     pub(super) tokens: HashMap<String, Token>,
     #[serde(skip)]
     pub(super) codes: HashMap<String, Code>,
     #[serde(skip)]
-    pub(super) weather: Weather,
+    pub(super) fault: Fault,
     #[serde(skip)]
     pub(super) calls: Vec<Call>,
     #[serde(skip)]
@@ -56,42 +57,48 @@ pub(super) struct Code {
     pub(super) expires_at: Timestamp,
 }
 
-/// How VK answers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Weather {
-    /// As it should.
+/// What is wrong with VK: how it answers, to everybody.
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, strum::EnumString, strum::IntoStaticStr, VariantArray,
+)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Fault {
+    /// Nothing: it answers as it should.
     #[default]
-    Fair,
-    /// After two seconds.
+    None,
+    /// It answers after two seconds.
     Slow,
-    /// Not at all.
+    /// It does not answer.
     Silent,
-    /// With an outage page of status 502.
+    /// It answers with an outage page of status 502.
     Down,
-    /// With "too many requests per second".
+    /// It answers "too many requests per second".
     RateLimited,
-    /// With half of an answer.
+    /// It sends half of an answer.
     Garbled,
-    /// With an anti-bot page.
+    /// It answers with an anti-bot page.
     Challenge,
-    /// With a redirect to another host.
+    /// It redirects to another host.
     Redirecting,
-    /// With an answer that never ends.
+    /// It sends an answer that never ends.
     Endless,
 }
 
-impl Weather {
-    pub(super) const ALL: [(Self, &'static str, &'static str); 9] = [
-        (Self::Fair, "fair", "исправен"),
-        (Self::Slow, "slow", "отвечает через 2 секунды"),
-        (Self::Silent, "silent", "не отвечает"),
-        (Self::Down, "down", "лежит (502)"),
-        (Self::RateLimited, "rate-limited", "ограничивает частоту (ошибка 6)"),
-        (Self::Garbled, "garbled", "отвечает неразборчиво"),
-        (Self::Challenge, "challenge", "показывает проверку на робота"),
-        (Self::Redirecting, "redirecting", "перенаправляет на другой адрес"),
-        (Self::Endless, "endless", "отвечает без конца"),
-    ];
+impl Fault {
+    /// What the control page calls it.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::None => "исправен",
+            Self::Slow => "отвечает через 2 секунды",
+            Self::Silent => "не отвечает",
+            Self::Down => "лежит (502)",
+            Self::RateLimited => "ограничивает частоту (ошибка 6)",
+            Self::Garbled => "отвечает неразборчиво",
+            Self::Challenge => "показывает проверку на робота",
+            Self::Redirecting => "перенаправляет на другой адрес",
+            Self::Endless => "отвечает без конца",
+        }
+    }
 }
 
 /// What VK was asked, as far as a test may care.
@@ -105,8 +112,8 @@ pub struct Call {
     pub query: String,
 }
 
-impl World {
-    /// The world of a file, or a new one with demo accounts.
+impl VkState {
+    /// The state of a file, or a new one with demo accounts.
     pub(super) fn open(file: Option<&Path>) -> io::Result<Self> {
         match file {
             Some(file) if file.exists() => Ok(serde_json::from_slice(&fs::read(file)?)?),
@@ -114,7 +121,7 @@ impl World {
         }
     }
 
-    /// Keeps the world in a file.
+    /// Keeps the state in a file.
     pub(super) fn keep(&self, file: &Path) -> io::Result<()> {
         crate::net::write_private(file, &serde_json::to_string_pretty(self)?)
     }
@@ -148,7 +155,7 @@ impl World {
             ],
             tokens: HashMap::new(),
             codes: HashMap::new(),
-            weather: Weather::Fair,
+            fault: Fault::None,
             calls: Vec::new(),
             called: watch::Sender::new(0),
         }
