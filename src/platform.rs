@@ -142,3 +142,12 @@ pub async fn warm_up<E: Error>(preparation: impl Future<Output = Result<(), E>>)
         Err(_) => tracing::warn!("warm-up took too long"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    /// Cargo gives the same variables to the build of the cryptographic library as to this one.
+    #[test]
+    fn the_cryptographic_library_is_built_without_jitter_entropy() {
+        assert_eq!(option_env!("AWS_LC_SYS_NO_JITTER_ENTROPY"), Some("1"));
+    }
+}

@@ -164,7 +164,7 @@ impl Checker<'_> {
 
 fn note(answer: &CheckAnswer, tried: u32) {
     if let Liveness::Unknown(class) = answer.liveness {
-        tracing::warn!(class = class.code(), provider_code = answer.code, tried, "check was inconclusive");
+        tracing::warn!(class = class.code(), provider_code = answer.code, tried, "check proved nothing");
     }
 }
 

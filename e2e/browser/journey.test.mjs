@@ -84,7 +84,7 @@ test("a person who allows sees the account connected", async () => {
   await allow(ACCOUNT);
   arrivedAt("/connections");
   assert.match(await body(), /Анна Смирнова/);
-  assert.match(await body(), /Работает/);
+  assert.match(await body(), /Подключено/);
   await picture(page, "dashboard-working");
   await page.getByRole("link", { name: /ВКонтакте/ }).click();
   assert.match(await body(), /Подключено/);
@@ -97,7 +97,7 @@ test("a token revoked at VK turns red after a sweep", async () => {
     controls.getByRole("button", { name: "Отозвать токены" }).first().click(),
   );
   await page.goto(`${stack.product}/connections`);
-  assert.match(await body(), /Работает/);
+  assert.match(await body(), /Подключено/);
   await sweep();
   await page.reload();
   assert.match(await body(), /Нужно переподключить/);
@@ -111,10 +111,10 @@ test("reconnecting repairs it", async () => {
   await page.getByRole("link", { name: "Переподключить" }).click();
   await allow(ACCOUNT);
   arrivedAt("/connections");
-  assert.match(await body(), /Работает/);
+  assert.match(await body(), /Подключено/);
   await sweep();
   await page.reload();
-  assert.match(await body(), /Работает/);
+  assert.match(await body(), /Подключено/);
 });
 
 test("disconnecting removes it", async () => {

@@ -1,8 +1,9 @@
-"""Each function's binary under AWS's own Runtime Interface Emulator, which the SAM CLI brings along:
+"""Each function's release binary under AWS's own Runtime Interface Emulator, which the SAM CLI brings along:
 booted with the environment that the template gives it, and given one event.
 """
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -13,9 +14,9 @@ import requests
 import samcli
 
 from account import CREDENTIALS, account, environment
-from services import ARCHITECTURE, ROOT, TARGET, free_port, process, simulators, wait_for
+from services import ARCHITECTURE, BUILT, ROOT, free_port, process, simulators, wait_for
 
-sys.path.append(str(ROOT / "tests/infra"))
+sys.path.append(str(ROOT / "e2e/infra"))
 from cloudformation import load, of_type  # noqa: E402
 
 PRODUCT = "https://shop.example"
@@ -71,7 +72,7 @@ def booted(emulator, name, variables, logs):
     """The binary under the emulator; yields the address of its invocations."""
     port, log = free_port(), logs / f"{name}.log"
     command = [emulator, "--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
-    command += ["--runtime-api-address", f"127.0.0.1:{free_port()}", TARGET / "debug" / name]
+    command += ["--runtime-api-address", f"127.0.0.1:{free_port()}", BUILT / name / "bootstrap"]
     with process(command, log, env=variables) as child:
         address = f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
         wait_for(address, child, log)
@@ -85,6 +86,26 @@ def check_web(name, answer, issuer):
     assert headers["content-security-policy"].startswith("default-src 'none'"), headers
     location = headers.get("location", "")
     assert location.startswith((place or "").format(issuer=issuer)), location
+
+
+def check_panic(emulator, logs):
+    """A panic ends in a page and a count, and what was in it in no log, at the highest level there is."""
+    canary = "canary-of-the-"
+    variables = {**CREDENTIALS, "PATH": os.environ["PATH"], "AWS_LAMBDA_LOG_LEVEL": "TRACE", "RUST_LOG": "trace"}
+    event = request("GET /vk")
+    event["rawQueryString"] = f"code={canary}query"
+    event["cookies"] = [f"session={canary}cookie"]
+    event["headers"]["authorization"] = f"Bearer {canary}header"
+    with booted(emulator, "panics", variables, logs) as (address, log):
+        answer = requests.post(address, json=event, timeout=60).json()
+    text = log.read_text()
+    lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    assert answer["statusCode"] == 500 and "Что-то пошло не так" in answer["body"], answer
+    assert event["requestContext"]["requestId"] in answer["body"], answer["body"]
+    assert any(line.get("Failures") == 1 and line.get("ErrorCode") == "storage" for line in lines), text
+    panicked = [line for line in lines if line.get("message") == "panicked"]
+    assert panicked and panicked[0]["level"] == "ERROR" and "panics" in panicked[0]["place"], text
+    assert canary not in text + json.dumps(answer), "a canary got out"
 
 
 def check_sweep(answer):
@@ -113,7 +134,9 @@ def main():
                     print(log.read_text()[-4000:])
                     raise
             print(f"ok - {name} answers {event.get('routeKey', 'the schedule')}", flush=True)
-    print(f"{len(declared)} passed, 0 failed")
+    check_panic(emulator, logs)
+    print("ok - a panic is a page, a count and a log without what was in it")
+    print(f"{len(declared) + 1} passed, 0 failed")
 
 
 if __name__ == "__main__":

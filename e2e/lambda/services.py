@@ -13,6 +13,8 @@ import requests
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+# Where cargo-lambda puts the release build: <function>/bootstrap.
+BUILT = TARGET / "lambda"
 # What the binaries run on, as Lambda spells it.
 ARCHITECTURE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
 VK_CLIENT_SECRET = "vk-client-secret-of-this-test"

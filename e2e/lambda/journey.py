@@ -62,7 +62,7 @@ class Journey:
     def connecting_ends_connected(self):
         page = self.connect()
         assert page.url == f"{self.product}/connections", page.url
-        assert "Анна Смирнова" in page.text and "Работает" in page.text
+        assert "Анна Смирнова" in page.text and "Подключено" in page.text
 
     def a_sweep_finds_the_token_alive(self):
         summary = self.sweep()
@@ -75,7 +75,7 @@ class Journey:
         assert "Нужно переподключить" in self.get("/connections").text
 
     def reconnecting_repairs_it(self):
-        assert "Работает" in self.connect().text
+        assert "Подключено" in self.connect().text
 
     def disconnecting_removes_it(self):
         page = self.submit(self.get("/vk"), "/vk/disconnect")

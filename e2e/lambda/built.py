@@ -1,0 +1,49 @@
+"""What `cargo lambda build --release` made: small enough, and without the code that gathers jitter entropy.
+
+A binary may be one per cent larger than it was when its size was written down in sizes.json. Where a
+larger one is meant, `built.py --write` writes the sizes of these down.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from services import BUILT, TARGET
+
+RECORD = Path(__file__).with_name("sizes.json")
+
+
+def sizes():
+    return {folder.name: (folder / "bootstrap").stat().st_size for folder in sorted(BUILT.iterdir())}
+
+
+def too_large(built, recorded):
+    """The functions whose binaries have outgrown their record, or have none."""
+    return [name for name, size in built.items() if size > recorded.get(name, 0) * 1.01]
+
+
+def gathers_jitter():
+    """Whether the cryptographic library was built with its jitter entropy source."""
+    archives = list(TARGET.glob("*/release/build/aws-lc-sys-*/out/libaws_lc*crypto.a"))
+    assert archives, "the cryptographic library is not found"
+    newest = max(archives, key=lambda archive: archive.stat().st_mtime)
+    symbols = subprocess.run(["nm", newest], check=False, capture_output=True, text=True).stdout
+    assert " T " in symbols, newest
+    return "jent_entropy_collector_alloc" in symbols
+
+
+def main():
+    built = {name: size for name, size in sizes().items() if name != "panics"}
+    if sys.argv[1:] == ["--write"]:
+        RECORD.write_text(json.dumps(built, indent=2) + "\n")
+    recorded = json.loads(RECORD.read_text())
+    for name, size in built.items():
+        print(f"{name:<14}{size:>12,}{size / recorded.get(name, size) - 1:>+8.2%}")
+    assert not (names := too_large(built, recorded)), f"too large: {names}; see {RECORD.name}"
+    assert not gathers_jitter(), "AWS_LC_SYS_NO_JITTER_ENTROPY was not set where aws-lc-sys was built"
+    print(f"{len(built) + 1} passed, 0 failed")
+
+
+if __name__ == "__main__":
+    main()
