@@ -21,21 +21,9 @@ pub struct ProviderPage {
     person: Person,
     /// The first part of the provider's addresses.
     key: &'static str,
-    words: PageWords,
+    words: &'static Words,
     error: Option<Message>,
     connection: Option<Connected>,
-}
-
-/// The provider's words, as far as the template says them.
-#[derive(Serialize)]
-struct PageWords {
-    title: &'static str,
-    icon: &'static str,
-    account_id: &'static str,
-    invitation: &'static str,
-    steps: &'static [&'static str],
-    connect: &'static str,
-    disconnect: &'static str,
 }
 
 #[derive(Serialize)]
@@ -57,7 +45,7 @@ impl ProviderPage {
     /// The page of a provider for a person who may have connected it.
     pub fn new(
         person: Person,
-        (provider, words): (Provider, &Words),
+        (provider, words): (Provider, &'static Words),
         connection: Option<&Connection>,
         now: Timestamp,
         zone: &TimeZone,
@@ -65,7 +53,7 @@ impl ProviderPage {
         Self {
             person,
             key: provider.key(),
-            words: PageWords::of(words),
+            words,
             error: None,
             connection: connection.map(|connection| Connected::new(words, connection, now, zone)),
         }
@@ -74,22 +62,8 @@ impl ProviderPage {
     /// The same page with the words of an error code, as the address gave it. A code outside the
     /// list gets general words; nothing of the address is shown.
     #[must_use]
-    pub fn with_error(self, words: &Words, code: &str) -> Self {
-        Self { error: Some(ErrorCode::from_code(code).map_or(UNKNOWN_ERROR, words.error)), ..self }
-    }
-}
-
-impl PageWords {
-    fn of(words: &Words) -> Self {
-        Self {
-            title: words.title,
-            icon: words.icon,
-            account_id: words.account_id,
-            invitation: words.invitation,
-            steps: words.steps,
-            connect: words.connect,
-            disconnect: words.disconnect,
-        }
+    pub fn with_error(self, code: &str) -> Self {
+        Self { error: Some(ErrorCode::from_code(code).map_or(UNKNOWN_ERROR, self.words.error)), ..self }
     }
 }
 
@@ -206,7 +180,7 @@ pub(super) mod tests {
     fn every_error_code_has_its_words_in_both_states() {
         for code in ErrorCode::ALL.iter().copied() {
             for connection in [None, Some(&connection())] {
-                let html = render(&page(connection).with_error(words(), code.code())).unwrap();
+                let html = render(&page(connection).with_error(code.code())).unwrap();
                 assert!(html.contains((words().error)(code).title), "{code:?}");
             }
         }
@@ -214,7 +188,7 @@ pub(super) mod tests {
 
     #[test]
     fn an_unknown_error_code_is_never_shown() {
-        let html = render(&page(None).with_error(words(), "<script>canary")).unwrap();
+        let html = render(&page(None).with_error("<script>canary")).unwrap();
         assert!(html.contains(UNKNOWN_ERROR.title) && !html.contains("canary"));
         assert!(ErrorCode::ALL.iter().all(|code| (words().error)(*code) != UNKNOWN_ERROR));
     }

@@ -8,6 +8,7 @@ use crate::domain::{ErrorCode, OfflineReason};
 /// and never a provider's name, so that a new provider needs no template.
 ///
 /// The two functions are exhaustive matches: a code or a reason without words does not compile.
+#[derive(Serialize)]
 pub struct Words {
     /// What merchants call the provider.
     pub title: &'static str,
@@ -24,8 +25,10 @@ pub struct Words {
     /// The button that disconnects.
     pub disconnect: &'static str,
     /// Why connecting failed.
+    #[serde(skip)]
     pub error: fn(ErrorCode) -> Message,
     /// Why a connection does not work.
+    #[serde(skip)]
     pub offline: fn(OfflineReason) -> Message,
 }
 

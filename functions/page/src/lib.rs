@@ -47,7 +47,7 @@ impl WebFunction for Function {
         let page =
             ProviderPage::new(signed_in.person, (provider, words), connection, signed_in.now, signed_in.zone);
         Answer::page(&match error {
-            Some(code) => page.with_error(words, code),
+            Some(code) => page.with_error(code),
             None => page,
         })
     }
