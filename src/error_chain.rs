@@ -22,6 +22,11 @@ impl Cause {
         Self { text: text.into(), source: None }
     }
 
+    /// A cause in our own words, of another.
+    pub fn because(text: impl Into<String>, source: Self) -> Self {
+        Self { text: text.into(), source: Some(Box::new(source)) }
+    }
+
     /// The texts of an error and its sources; `None` where all of them may hold a URL.
     pub fn of(error: &(dyn Error + 'static)) -> Option<Self> {
         let source = error.source().and_then(Self::of);
@@ -80,8 +85,7 @@ mod tests {
 
     #[test]
     fn an_error_is_printed_with_its_causes() {
-        let cause =
-            Cause { text: "the inner".to_owned(), source: Some(Box::new(Cause::new("the innermost"))) };
+        let cause = Cause::because("the inner", Cause::new("the innermost"));
         assert_eq!(chain(&Outer(cause)), "the outer: the inner: the innermost");
     }
 

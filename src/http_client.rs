@@ -5,7 +5,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use reqwest::header::HeaderMap;
+use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use reqwest::{RequestBuilder, StatusCode, redirect, tls};
 use zeroize::Zeroizing;
 
@@ -16,6 +16,9 @@ const MAX_ANSWER: usize = 64 * 1024;
 
 /// What most answers fit into, so that reading one leaves no copies behind in memory.
 const USUAL_ANSWER: usize = 4 * 1024;
+
+/// Who we are (RFC 9110, section 10.1.5). Firewalls refuse clients that do not say.
+const USER_AGENT: &str = concat!("evosync-connections/", env!("CARGO_PKG_VERSION"));
 
 /// How long a peer may take.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +55,19 @@ pub struct HttpAnswer {
     pub body: Zeroizing<Vec<u8>>,
 }
 
+impl HttpAnswer {
+    /// Whether the status says that the peer is down or overloaded (RFC 9110, sections 15.5.9 and
+    /// 15.6; RFC 6585, section 4). Whatever the body says then is about nobody.
+    pub fn is_outage(&self) -> bool {
+        matches!(self.status.as_u16(), 408 | 429 | 500..)
+    }
+
+    /// Whether it is an anti-bot page of VK's, which is no answer either.
+    pub fn is_challenge(&self) -> bool {
+        self.headers.get("x-challenge").is_some_and(|value| value == "required")
+    }
+}
+
 /// Why there is no answer. Deliberately not a wrapped [`reqwest::Error`]: that one prints its URL,
 /// and URLs here may carry secrets. Its causes are kept as texts.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -83,6 +99,8 @@ impl HttpClient {
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
+            .user_agent(USER_AGENT)
+            .default_headers(HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]))
             .tls_version_min(tls::Version::TLS_1_2);
         if let Some(pem) = extra_ca {
             let roots = reqwest::Certificate::from_pem_bundle(pem.as_bytes())

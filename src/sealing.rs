@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::{Generation, Provider, TokenSet, UserId};
 use crate::platform::Platform;
-use crate::secrets::{Secret, SecretError};
+use crate::secrets::{Member, Secret, SecretError};
 
 const VERSION: u8 = 1;
 const KEY_LEN: usize = 32;
@@ -74,12 +74,12 @@ pub struct SealError;
 impl TokenKeys {
     /// Reads the secret's value, `{"current":"2","1":"…","2":"…"}`, and derives a key of each.
     pub fn parse(text: &str) -> Result<Self, BadKeys> {
-        let mut object: HashMap<String, Zeroizing<String>> =
-            serde_json::from_str(text).map_err(|_| BadKeys)?;
-        let current = object.remove("current").ok_or(BadKeys)?.to_string();
-        let keys = object
-            .iter()
-            .map(|(id, text)| Ok((id.clone(), derive(id, text)?)))
+        let mut object: HashMap<String, Member> = serde_json::from_str(text).map_err(|_| BadKeys)?;
+        let current = object.remove("current").and_then(Member::into_text).ok_or(BadKeys)?.to_string();
+        // What is no text is no key: a note, a date.
+        let keys = object.into_iter().filter_map(|(id, member)| Some((id, member.into_text()?)));
+        let keys = keys
+            .map(|(id, text)| derive(&id, &text).map(|key| (id, key)))
             .collect::<Result<HashMap<_, _>, BadKeys>>()?;
         if keys.contains_key(&current) { Ok(Self { current, keys }) } else { Err(BadKeys) }
     }

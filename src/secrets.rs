@@ -6,6 +6,8 @@ use std::sync::Mutex;
 
 use aws_sdk_secretsmanager::Client;
 use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
 use crate::domain::secret::ClientSecret;
@@ -31,7 +33,7 @@ struct Cached {
 
 /// The secret could not be read. Names the secret and the cause, never the value.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("secret {id}")]
+#[error("cannot read the secret {id}")]
 pub struct SecretError {
     id: String,
     #[source]
@@ -63,8 +65,14 @@ impl Secret {
         let read_at = self.clock.now();
         let answer = self.client.get_secret_value().secret_id(&self.id).send().await;
         let answer = answer.map_err(|error| self.caused(Cause::of_aws(&error)))?;
-        let value = answer.secret_string.ok_or_else(|| self.error("no text value"))?;
-        let value = Zeroizing::new(value);
+        let text = match (answer.secret_string, answer.secret_binary) {
+            (Some(text), _) => text,
+            (None, Some(binary)) => {
+                String::from_utf8(binary.into_inner()).map_err(|_| self.error("its value is no text"))?
+            }
+            (None, None) => return Err(self.error("it has no value")),
+        };
+        let value = Zeroizing::new(bare(&Zeroizing::new(text)).to_owned());
         *self.cached.lock().map_err(|_| self.error("lock poisoned"))? =
             Some(Cached { value: value.clone(), read_at });
         Ok(value)
@@ -105,12 +113,41 @@ impl ClientSecretSource {
     }
 
     fn parse(&self, text: &str) -> Result<ClientSecret, SecretError> {
-        if !text.trim_start().starts_with('{') {
-            return Ok(ClientSecret::new(text.trim()));
+        if !text.starts_with('{') {
+            return self.of_text(text);
         }
-        let mut object: HashMap<String, Zeroizing<String>> =
-            serde_json::from_str(text).map_err(|_| self.secret.error("not an object of strings"))?;
-        let value = object.remove(self.key).ok_or_else(|| self.secret.error(format!("no {}", self.key)))?;
-        Ok(ClientSecret::new(value.as_str()))
+        let object: HashMap<String, Member> =
+            serde_json::from_str(text).map_err(|_| self.secret.error("it begins like JSON and is none"))?;
+        match object.get(self.key) {
+            Some(Member::Text(value)) => self.of_text(bare(value)),
+            Some(Member::Other(_)) => Err(self.secret.error(format!("{} is no text", self.key))),
+            None => Err(self.secret.error(format!("it has no {}", self.key))),
+        }
     }
+
+    fn of_text(&self, text: &str) -> Result<ClientSecret, SecretError> {
+        if text.is_empty() { Err(self.secret.error("it is empty")) } else { Ok(ClientSecret::new(text)) }
+    }
+}
+
+/// A member of a secret's JSON object. Those that are not used may be anything.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Member {
+    Text(Zeroizing<String>),
+    Other(IgnoredAny),
+}
+
+impl Member {
+    pub(crate) fn into_text(self) -> Option<Zeroizing<String>> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+/// A value without what editors and shells leave around it: a byte order mark, spaces, a line's end.
+fn bare(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
 }

@@ -58,6 +58,27 @@ impl AttemptId {
     }
 }
 
+/// The digest of the answer an attempt was finished with. A state is one-time, so it tells a repetition
+/// of that answer, which gets the same reply, from a second answer, which gets none.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AnswerDigest(String);
+
+impl AnswerDigest {
+    /// The digest of an answer's parameters.
+    pub fn new(kind: &str, value: &str) -> Self {
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(kind.as_bytes());
+        context.update(&[0]);
+        context.update(value.as_bytes());
+        Self(URL_SAFE_NO_PAD.encode(context.finish()))
+    }
+
+    /// 43 characters of base64url.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

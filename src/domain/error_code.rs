@@ -33,6 +33,8 @@ pub enum ErrorCode {
     Profile,
     /// The account is banned, deleted or deactivated.
     AccountUnavailable,
+    /// The provider wants the person to confirm something on its own pages first.
+    ActionRequired,
     /// The person granted less than the product needs.
     PermissionMissing,
     /// The connection could not be stored.

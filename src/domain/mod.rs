@@ -14,7 +14,7 @@ mod session;
 mod tokens;
 mod user;
 
-pub use attempt::{ATTEMPT_LIFETIME, AttemptId, MAX_PENDING_ATTEMPTS, State};
+pub use attempt::{ATTEMPT_LIFETIME, AnswerDigest, AttemptId, MAX_PENDING_ATTEMPTS, State};
 pub use connection::{Account, Connection, Expiry, Generation, Health};
 pub use error_code::ErrorCode;
 pub use liveness::{Liveness, OfflineReason, Unknown};

@@ -32,6 +32,7 @@ impl Notice {
 pub struct SignedOut {
     title: &'static str,
     advice: &'static str,
+    issuer_url: Option<String>,
 }
 
 impl Page for SignedOut {
@@ -45,7 +46,14 @@ impl SignedOut {
             Notice::SignedOut => ("Вы вышли из системы", "Чтобы управлять подключениями, войдите снова."),
             Notice::SessionEnded => ("Сеанс завершён", "Войдите снова и повторите действие."),
         };
-        Self { title, advice }
+        Self { title, advice, issuer_url: None }
+    }
+
+    /// Offers to end the session at the issuer, too. A link, since browsers hold the redirects of a form
+    /// to the policy's `form-action`.
+    #[must_use]
+    pub fn with_issuer_url(self, url: Option<String>) -> Self {
+        Self { issuer_url: url, ..self }
     }
 }
 

@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use crate::config::{BaseUrl, ConfigError, Env};
 use crate::domain::secret::AuthorizationCode;
 use crate::domain::{Account, ErrorCode, Liveness, Provider, State, TokenSet};
+use crate::error_chain::Cause;
 use crate::params::Params;
 use crate::platform::Platform;
 use crate::secrets::SecretError;
@@ -89,12 +90,14 @@ pub trait Check: Send + Sync {
 }
 
 /// What a provider answered to a check.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CheckAnswer {
     /// What it means for the tokens.
     pub liveness: Liveness,
     /// The provider's own error code, where it gave one; for the log.
     pub code: Option<i64>,
+    /// What happened, unless the token works; for the log.
+    pub cause: Option<Cause>,
 }
 
 /// One provider's implementation of a capability, or `None` where the provider is not configured.

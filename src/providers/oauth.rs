@@ -1,8 +1,8 @@
 //! What every provider has in common that speaks OAuth 2.0.
 
-use crate::domain::State;
 use crate::domain::secret::AuthorizationCode;
-use crate::params::Params;
+use crate::domain::{AnswerDigest, State};
+use crate::params::{Malformed, Params};
 
 /// What a person comes back with: an authorization response (RFC 6749, sections 4.1.2 and 4.1.2.1).
 pub struct AuthorizationResponse {
@@ -10,8 +10,8 @@ pub struct AuthorizationResponse {
     pub state: State,
     /// What the answer is.
     pub outcome: Outcome,
-    /// Who says they answer (RFC 9207, section 2), where they say.
-    pub issuer: Option<String>,
+    /// Who says they answer (RFC 9207, section 2).
+    issuer: Result<Option<String>, Malformed>,
 }
 
 /// The answer to one attempt.
@@ -20,11 +20,63 @@ pub enum Outcome {
     Code(AuthorizationCode),
     /// The person said no.
     Denied,
-    /// The provider could not go on, whatever it calls the reason.
-    Failed,
+    /// The provider could not go on.
+    Failed(OAuthError),
+}
+
+/// An error by its name (RFC 6749, sections 4.1.2.1 and 5.2, and what providers add).
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{name}")]
+pub struct OAuthError {
+    name: String,
+}
+
+/// Whom an error is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ErrorKind {
+    /// Our registration, secret or request: an operator must act.
+    OurApp,
+    /// The provider is down or overloaded.
+    Outage,
+    /// The code, the person, or anything the provider has named otherwise.
+    Other,
+}
+
+impl OAuthError {
+    /// The longest name kept, in characters.
+    const LONGEST: usize = 40;
+
+    /// An error as its sender spells it. A log may carry the name: what is not a short word of
+    /// lower-case letters, digits and underscores could be an echo, and becomes `unnamed`.
+    pub fn new(name: &str) -> Self {
+        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        let plain = (1..=Self::LONGEST).contains(&name.len()) && name.bytes().all(is_plain);
+        Self { name: if plain { name } else { "unnamed" }.to_owned() }
+    }
+
+    /// Whom it is about.
+    pub fn kind(&self) -> ErrorKind {
+        match self.name.as_str() {
+            "invalid_client"
+            | "invalid_request"
+            | "invalid_scope"
+            | "unauthorized_client"
+            | "unsupported_grant_type"
+            | "unsupported_response_type" => ErrorKind::OurApp,
+            "server_error" | "service_unavailable" | "slow_down" | "temporarily_unavailable" => {
+                ErrorKind::Outage
+            }
+            _ => ErrorKind::Other,
+        }
+    }
 }
 
 impl AuthorizationResponse {
+    /// An answer to an attempt, from whoever sent it.
+    pub fn new(state: State, outcome: Outcome) -> Self {
+        Self { state, outcome, issuer: Ok(None) }
+    }
+
     /// Reads a callback's query string, with a code of at most `longest_code` characters. `None` for
     /// anything that is not one answer to one attempt: a state that is missing, repeated or
     /// malformed; both a code and an error, or neither.
@@ -35,11 +87,29 @@ impl AuthorizationResponse {
                 Outcome::Code(AuthorizationCode::new(code))
             }
             (None, Some("access_denied")) => Outcome::Denied,
-            (None, Some(error)) if !error.is_empty() => Outcome::Failed,
+            (None, Some(error)) if !error.is_empty() => Outcome::Failed(OAuthError::new(error)),
             _ => return None,
         };
-        let issuer = params.one("iss").ok()?.map(str::to_owned);
-        Some(Self { state, outcome, issuer })
+        let issuer = params.one("iss").map(|issuer| issuer.map(str::to_owned));
+        Some(Self { issuer, ..Self::new(state, outcome) })
+    }
+
+    /// What tells a repetition of this answer from another answer to the same attempt.
+    pub fn digest(&self) -> AnswerDigest {
+        match &self.outcome {
+            Outcome::Code(code) => AnswerDigest::new("code", code.secret()),
+            Outcome::Denied => AnswerDigest::new("error", "access_denied"),
+            Outcome::Failed(error) => AnswerDigest::new("error", &error.name),
+        }
+    }
+
+    /// Whether it may be this issuer's answer: it names this one, or nobody.
+    pub fn may_be_from(&self, issuer: &str) -> bool {
+        match &self.issuer {
+            Ok(Some(named)) => named == issuer,
+            Ok(None) => true,
+            Err(_) => false,
+        }
     }
 }
 
@@ -55,14 +125,15 @@ mod tests {
     const STATE: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
     fn read(query: &str) -> Option<AuthorizationResponse> {
-        AuthorizationResponse::read(&Params::parse(&format!("state={STATE}{query}")).unwrap(), 10)
+        AuthorizationResponse::read(&Params::parse(format!("state={STATE}{query}").as_bytes()), 10)
     }
 
     #[test]
     fn a_code_a_refusal_and_a_failure_are_told_apart() {
         assert!(matches!(read("&code=c").unwrap().outcome, Outcome::Code(code) if code.secret() == "c"));
         assert!(matches!(read("&error=access_denied").unwrap().outcome, Outcome::Denied));
-        assert!(matches!(read("&error=anything&error_description=x").unwrap().outcome, Outcome::Failed));
+        let failed = read("&error=anything&error_description=x").unwrap().outcome;
+        assert!(matches!(failed, Outcome::Failed(error) if error.to_string() == "anything"));
     }
 
     #[test]
@@ -73,12 +144,41 @@ mod tests {
             assert!(read(query).is_none(), "{query}");
         }
         assert!(read(&format!("&state={STATE}&code=c")).is_none());
-        assert!(read("&code=c&iss=a&iss=b").is_none());
     }
 
     #[test]
-    fn whoever_says_who_they_are_is_quoted() {
-        assert_eq!(read("&code=c&iss=https%3A%2F%2Fa.example").unwrap().issuer.unwrap(), "https://a.example");
-        assert_eq!(read("&code=c").unwrap().issuer, None);
+    fn a_description_in_another_encoding_spoils_no_refusal() {
+        let refusal =
+            read("&error=access_denied&error_reason=user_denied&error_description=%CF%EE%EB%FC").unwrap();
+        assert!(matches!(refusal.outcome, Outcome::Denied));
+    }
+
+    #[test]
+    fn an_answer_is_anybodys_unless_it_names_somebody() {
+        let names = |query: &str| read(&format!("&code=c{query}")).unwrap();
+        assert!(names("").may_be_from("https://a.example"));
+        assert!(names("&iss=https%3A%2F%2Fa.example").may_be_from("https://a.example"));
+        for other in ["&iss=https%3A%2F%2Fb.example", "&iss=", "&iss=%FF", "&iss=a&iss=a"] {
+            assert!(!names(other).may_be_from("https://a.example"), "{other}");
+        }
+    }
+
+    #[test]
+    fn an_error_tells_whom_it_is_about() {
+        for ours in ["unauthorized_client", "invalid_scope", "invalid_request", "unsupported_response_type"] {
+            assert_eq!(OAuthError::new(ours).kind(), ErrorKind::OurApp, "{ours}");
+        }
+        for outage in ["server_error", "temporarily_unavailable", "slow_down"] {
+            assert_eq!(OAuthError::new(outage).kind(), ErrorKind::Outage, "{outage}");
+        }
+        assert_eq!(OAuthError::new("invalid_grant").kind(), ErrorKind::Other);
+    }
+
+    #[test]
+    fn an_errors_name_is_kept_only_where_it_is_a_plain_word() {
+        assert_eq!(OAuthError::new("unauthorized_client").to_string(), "unauthorized_client");
+        for echo in ["", "vk1.a.canary", "canary canary", "CANARY", &"c".repeat(41)] {
+            assert_eq!(OAuthError::new(echo).to_string(), "unnamed");
+        }
     }
 }

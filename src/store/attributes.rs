@@ -46,7 +46,9 @@ pub(in crate::store) mod session {
     pub(in crate::store) const SESSION_ID: &str = "session_id";
     pub(in crate::store) const PROVIDER: &str = "provider";
     pub(in crate::store) const SPENT_AT: &str = "spent_at";
-    /// The error code that an attempt ended with.
+    /// The digest of the answer that spent an attempt or a sign-in.
+    pub(in crate::store) const ANSWER: &str = "answer";
+    /// The error code that an attempt, or the outcome that a sign-in, ended with.
     pub(in crate::store) const FAILURE: &str = "failure";
     /// A sign-in's browser.
     pub(in crate::store) const BROWSER: &str = "browser";

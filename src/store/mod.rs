@@ -20,7 +20,7 @@ pub use callback::{CallbackStore, Earlier, NewConnection, Saved, Spend};
 pub use connect::{Begin, ConnectStore};
 pub use disconnect::{DisconnectStore, Removed};
 pub use page::{PageStore, SignedIn};
-pub use sign_in::{NewSession, PendingSignIn, SignInStore};
+pub use sign_in::{NewSession, PendingSignIn, SignInEnd, SignInFailure, SignInStore, SpentSignIn};
 pub use sweep::{Cursor, Recorded, ScanPage, StoredConnection, SweepStore, Verdict};
 
 use std::time::Duration;

@@ -3,14 +3,19 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnValue};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, Update,
+};
 
 use super::attributes::session as a;
 use super::rows::{self, KEEP_AFTER, id_key, s, seconds};
 use super::transaction::{Outcome, Part, Transactions, never, never_there};
 use super::{RACE_POLICY, StoreError, write_row};
 use crate::config::{ConfigError, Env};
-use crate::domain::{ATTEMPT_LIFETIME, AttemptId, ReturnTo, SessionCredential, SessionId, SessionLimits};
+use crate::domain::{
+    ATTEMPT_LIFETIME, AnswerDigest, AttemptId, ReturnTo, SessionCredential, SessionId, SessionLimits, UserId,
+};
 use crate::platform::{Clock, Platform};
 use crate::retry::Retry;
 
@@ -37,6 +42,38 @@ pub struct PendingSignIn {
     pub return_to: ReturnTo,
 }
 
+/// What became of a sign-in's state.
+pub enum SpentSignIn {
+    /// It was sound and is spent now.
+    Begun(PendingSignIn),
+    /// There is none such: never begun, begun by another browser, or ten minutes ago.
+    Unknown,
+    /// It was spent by this same answer, and came to this.
+    Repeated(SignInEnd),
+    /// It was spent by another answer.
+    AnsweredBefore,
+}
+
+/// What a sign-in came to.
+pub enum SignInEnd {
+    /// Nothing yet.
+    UnderWay,
+    /// A session of this person, who goes on there.
+    SignedIn(UserId, ReturnTo),
+    /// Nobody signed in.
+    Failed(SignInFailure),
+}
+
+/// How a sign-in failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum SignInFailure {
+    /// The issuer, or something of ours, did not work.
+    Unavailable,
+    /// The answer did not prove who the person is, or they refused.
+    Rejected,
+}
+
 /// A session to begin.
 pub struct NewSession<'a> {
     /// What its cookie will hold.
@@ -51,6 +88,7 @@ pub struct NewSession<'a> {
 #[derive(Clone, Copy)]
 enum Write {
     Session,
+    SignIn,
     Replaced,
 }
 
@@ -93,36 +131,82 @@ impl SignInStore {
         put.send().await.map(drop).map_err(|error| StoreError::of_sdk("begin sign-in", &error))
     }
 
-    /// Takes a sign-in back, once, for the browser that began it and within ten minutes; `None`
-    /// where there is none such.
-    pub async fn spend(&self, state: &AttemptId, browser: &str) -> Result<Option<PendingSignIn>, StoreError> {
-        let delete = self
+    /// Spends a sign-in, atomically, for the browser that began it and within ten minutes.
+    pub async fn spend(
+        &self,
+        state: &AttemptId,
+        browser: &str,
+        answer: &AnswerDigest,
+    ) -> Result<SpentSignIn, StoreError> {
+        let now = self.clock.now();
+        let update = self
             .client
-            .delete_item()
+            .update_item()
             .table_name(&self.table)
             .set_key(Some(sign_in_key(state)))
-            .condition_expression(format!("{} = :browser AND {} > :born_after", a::BROWSER, a::CREATED_AT))
+            // Nonce and verifier are of use once.
+            .update_expression(format!(
+                "SET {} = :now, {} = :answer REMOVE {}, {}",
+                a::SPENT_AT,
+                a::ANSWER,
+                a::NONCE,
+                a::PKCE_VERIFIER
+            ))
+            .condition_expression(format!(
+                "{} = :browser AND {} > :born_after AND attribute_not_exists({})",
+                a::BROWSER,
+                a::CREATED_AT,
+                a::SPENT_AT
+            ))
+            .expression_attribute_values(":now", seconds(now))
+            .expression_attribute_values(":answer", s(answer.as_str()))
             .expression_attribute_values(":browser", s(browser))
-            .expression_attribute_values(":born_after", seconds(self.clock.now() - ATTEMPT_LIFETIME))
-            .return_values(ReturnValue::AllOld);
-        let row = match delete.send().await {
-            Ok(answer) => answer.attributes.unwrap_or_default(),
-            Err(error) if super::is_refusal(&error) => return Ok(None),
-            Err(error) => return Err(StoreError::of_sdk("finish sign-in", &error)),
-        };
-        let text = |name| rows::text(&row, name).map(str::to_owned);
-        let pending =
-            text(a::NONCE).zip(text(a::PKCE_VERIFIER)).map(|(nonce, pkce_verifier)| PendingSignIn {
-                browser: browser.to_owned(),
-                nonce,
-                pkce_verifier,
-                return_to: ReturnTo::from_key(rows::text(&row, a::RETURN_TO).unwrap_or_default()),
-            });
-        Ok(pending)
+            .expression_attribute_values(":born_after", seconds(now - ATTEMPT_LIFETIME))
+            .return_values(ReturnValue::AllOld)
+            // Why it was refused is read off the row itself, without another call.
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match write_row(&self.retry, || update.clone().send()).await {
+            Ok(spent) => Ok(begun(&spent.attributes.unwrap_or_default(), browser)),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                    Ok(why_refused(refused.item(), browser, answer))
+                }
+                _ => Err(StoreError::of_sdk("finish sign-in", &error)),
+            },
+        }
     }
 
-    /// Begins a session and ends the one it replaces.
-    pub async fn sign_in(&self, session: NewSession<'_>) -> Result<(), StoreError> {
+    /// Notes how a spent sign-in failed, so that a repetition gets the same reply.
+    pub async fn note_failure(&self, state: &AttemptId, failure: SignInFailure) -> Result<(), StoreError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(sign_in_key(state)))
+            .update_expression(format!("SET {} = :failure", a::FAILURE))
+            .condition_expression(format!("attribute_exists({})", a::ID))
+            .expression_attribute_values(":failure", s(<&str>::from(failure)));
+        let noted = write_row(&self.retry, || update.clone().send()).await;
+        noted.map(drop).map_err(|error| StoreError::of_sdk("note failed sign-in", &error))
+    }
+
+    /// Whether the credential's session is live.
+    pub async fn is_live(&self, credential: &SessionCredential) -> Result<bool, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(rows::session_key(&credential.session_id())))
+            .consistent_read(true);
+        let answer = get.send().await.map_err(|error| StoreError::of_sdk("read session", &error))?;
+        let session = answer.item.as_ref().and_then(rows::session);
+        Ok(session.is_some_and(|session| {
+            session.user == *credential.user() && session.is_live(self.clock.now(), self.limits)
+        }))
+    }
+
+    /// Begins a session, ends the one it replaces, and notes on the sign-in that it came to this.
+    pub async fn sign_in(&self, state: &AttemptId, session: NewSession<'_>) -> Result<(), StoreError> {
         let now = self.clock.now();
         let put = Put::builder()
             .table_name(&self.table)
@@ -134,7 +218,14 @@ impl SignInStore {
             .item(a::ATTEMPTS, AttributeValue::M(HashMap::new()))
             .item(a::EXPIRES_AT, seconds(now + self.limits.absolute + KEEP_AFTER))
             .condition_expression(format!("attribute_not_exists({})", a::ID));
-        let mut parts = vec![Part::put(Write::Session, put.build()?)];
+        let note = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(sign_in_key(state)))
+            .update_expression(format!("SET {} = :user", a::USER_ID))
+            .condition_expression(format!("attribute_exists({})", a::ID))
+            .expression_attribute_values(":user", s(session.credential.user().as_str()));
+        let mut parts =
+            vec![Part::put(Write::Session, put.build()?), Part::update(Write::SignIn, note.build()?)];
         if let Some(replaced) = session.replaces {
             let key = rows::session_key(&replaced);
             let delete = Delete::builder().table_name(&self.table).set_key(Some(key)).build()?;
@@ -142,7 +233,9 @@ impl SignInStore {
         }
         match self.transactions.write("sign in", parts).await? {
             Outcome::Done => Ok(()),
-            Outcome::Refused(_) => Err(StoreError::new("sign in", "a session of the same id")),
+            Outcome::Refused(_) => {
+                Err(StoreError::new("sign in", "its row is gone, or a session has the same id"))
+            }
         }
     }
 
@@ -153,6 +246,40 @@ impl SignInStore {
         let deleted = write_row(&self.retry, || delete.clone().send()).await;
         deleted.map(drop).map_err(|error| StoreError::of_sdk("sign out", &error))
     }
+}
+
+fn begun(row: &rows::Item, browser: &str) -> SpentSignIn {
+    let text = |name| rows::text(row, name).map(str::to_owned);
+    let Some((nonce, pkce_verifier)) = text(a::NONCE).zip(text(a::PKCE_VERIFIER)) else {
+        return SpentSignIn::Unknown;
+    };
+    SpentSignIn::Begun(PendingSignIn {
+        browser: browser.to_owned(),
+        nonce,
+        pkce_verifier,
+        return_to: return_to(row),
+    })
+}
+
+fn why_refused(row: Option<&rows::Item>, browser: &str, answer: &AnswerDigest) -> SpentSignIn {
+    let own = row.filter(|row| rows::text(row, a::BROWSER) == Some(browser));
+    let Some(row) = own.filter(|row| row.contains_key(a::SPENT_AT)) else {
+        return SpentSignIn::Unknown;
+    };
+    if rows::text(row, a::ANSWER) != Some(answer.as_str()) {
+        return SpentSignIn::AnsweredBefore;
+    }
+    let user = rows::text(row, a::USER_ID).and_then(UserId::parse);
+    let failure = rows::text(row, a::FAILURE).and_then(|failure| failure.parse().ok());
+    SpentSignIn::Repeated(match (user, failure) {
+        (Some(user), _) => SignInEnd::SignedIn(user, return_to(row)),
+        (None, Some(failure)) => SignInEnd::Failed(failure),
+        (None, None) => SignInEnd::UnderWay,
+    })
+}
+
+fn return_to(row: &rows::Item) -> ReturnTo {
+    ReturnTo::from_key(rows::text(row, a::RETURN_TO).unwrap_or_default())
 }
 
 fn sign_in_key(state: &AttemptId) -> rows::Item {

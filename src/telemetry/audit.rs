@@ -5,6 +5,21 @@ use crate::domain::{Account, Provider, UserId};
 /// The target that marks a line as an audit event.
 pub(super) const TARGET: &str = "audit";
 
+/// Records who signed in or out, as an audit event.
+pub fn record_session(event: SessionEvent, user: &UserId) {
+    tracing::info!(target: TARGET, event = <&str>::from(event), user = user.as_str());
+}
+
+/// What happened to a session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum SessionEvent {
+    /// A person proved who they are.
+    SignedIn,
+    /// A person ended the session. One that runs out leaves no event.
+    SignedOut,
+}
+
 /// What happened to a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]

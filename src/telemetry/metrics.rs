@@ -25,6 +25,11 @@ pub fn count_failure(code: ErrorCode) {
     tracing::info!(target: METRICS, Failures = 1, ErrorCode = code.code());
 }
 
+/// Counts a sign-in that was begun and failed.
+pub fn count_sign_in_failure() {
+    tracing::info!(target: METRICS, SignInFailures = 1);
+}
+
 /// Writes events as embedded metrics.
 pub(super) struct EmbeddedMetrics {
     function: String,

@@ -5,8 +5,8 @@
 mod audit;
 mod metrics;
 
-pub use audit::AuditEvent;
-pub use metrics::{METRICS, count_failure};
+pub use audit::{AuditEvent, SessionEvent, record_session};
+pub use metrics::{METRICS, count_failure, count_sign_in_failure};
 
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{LevelFilter, filter_fn};

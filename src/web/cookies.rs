@@ -22,6 +22,8 @@ pub enum CookieName {
     ReturnTo,
     /// What the login page says before signing in again.
     Notice,
+    /// That the next sign-in must ask who the person is.
+    AskAgain,
 }
 
 /// Reads and writes cookies for one public address.

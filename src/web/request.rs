@@ -9,12 +9,12 @@ use lambda_http::{Body, Request, RequestExt as _};
 use super::Answer;
 use crate::domain::Provider;
 use crate::pages::Problem;
-use crate::params::{Malformed, Params};
+use crate::params::Params;
 use crate::providers::Device;
 
 /// The query string's parameters.
-pub fn params(request: &Request) -> Result<Params, Malformed> {
-    Params::parse(request.uri().query().unwrap_or_default())
+pub fn params(request: &Request) -> Params {
+    Params::parse(request.uri().query().unwrap_or_default().as_bytes())
 }
 
 /// The path as the client sent it, for functions that answer several.
@@ -62,8 +62,7 @@ pub(super) fn form(request: &Request) -> Result<Params, Answer> {
     if !media_type.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(Answer::problem(Problem::BadRequest).with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
-    let text = std::str::from_utf8(body).map_err(|_| Answer::problem(Problem::BadRequest))?;
-    Params::parse(text).map_err(|_| Answer::problem(Problem::BadRequest))
+    Ok(Params::parse(body))
 }
 
 /// What the person holds, as the browser says by client hint or by name.

@@ -10,7 +10,7 @@ use evosync_connections::domain::secret::AuthorizationCode;
 use evosync_connections::domain::{ErrorCode, Expiry, Generation, Provider, ReturnTo, SessionCredential};
 use evosync_connections::pages::Problem;
 use evosync_connections::platform::{Platform, warm_up};
-use evosync_connections::providers::oauth::{AuthorizationResponse, Outcome};
+use evosync_connections::providers::oauth::{AuthorizationResponse, ErrorKind, Outcome};
 use evosync_connections::providers::{Grant, PerProvider, Redeem, Registry};
 use evosync_connections::sealing::{RowIdentity, TokenKeySource, TokenKeys};
 use evosync_connections::store::{CallbackStore, Earlier, NewConnection, Saved, Spend};
@@ -122,7 +122,13 @@ fn code(response: &AuthorizationResponse) -> Result<&AuthorizationCode, Stop> {
     match &response.outcome {
         Outcome::Code(code) => Ok(code),
         Outcome::Denied => Err(Stop::new(ErrorCode::AccessDenied, "the person refused")),
-        Outcome::Failed => Err(Stop::new(ErrorCode::ProviderError, "the provider sent an error")),
+        Outcome::Failed(error) => {
+            let code = match error.kind() {
+                ErrorKind::OurApp => ErrorCode::AppRejected,
+                ErrorKind::Outage | ErrorKind::Other => ErrorCode::ProviderError,
+            };
+            Err(Stop::new(code, format!("the provider sent the error {error}")))
+        }
     }
 }
 
@@ -155,8 +161,7 @@ impl WebFunction for Function {
         let Some((provider, redeem)) = self.providers.of(provider(request)) else {
             return Ok(Answer::problem(Problem::NotFound));
         };
-        let response = params(request).ok().and_then(|params| redeem.read(&params));
-        let Some(response) = response else {
+        let Some(response) = redeem.read(&params(request)) else {
             let stop = Stop::new(ErrorCode::InvalidState, "malformed callback");
             return Ok(stop.answer(provider, None));
         };

@@ -164,7 +164,14 @@ impl Checker<'_> {
 
 fn note(answer: &CheckAnswer, tried: u32) {
     if let Liveness::Unknown(class) = answer.liveness {
-        tracing::warn!(class = class.code(), provider_code = answer.code, tried, "check proved nothing");
+        let cause = answer.cause.as_ref().map(|cause| chain(cause));
+        tracing::warn!(
+            class = class.code(),
+            provider_code = answer.code,
+            cause,
+            tried,
+            "check proved nothing"
+        );
     }
 }
 

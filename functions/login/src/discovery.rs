@@ -1,16 +1,18 @@
-//! The issuer's metadata and keys (OpenID Connect Discovery 1.0, section 4), read seldom.
+//! The issuer's metadata and keys (OpenID Connect Discovery 1.0, section 4), cached.
 
 use std::sync::Arc;
 
-use evosync_connections::error_chain::Cause;
+use evosync_connections::error_chain::{Cause, chain};
+use evosync_connections::http_client::HttpClient;
 use evosync_connections::platform::Clock;
 use jiff::{SignedDuration, Timestamp};
-use openidconnect::IssuerUrl;
-use openidconnect::core::CoreProviderMetadata;
+use serde_json::Value;
 use tokio::sync::Mutex;
+use url::Url;
 
 use crate::error::IssuerError;
-use crate::transport::Transport;
+use crate::id_token::Keys;
+use crate::metadata::Metadata;
 
 /// How long metadata and keys are used without asking again.
 const METADATA_FOR: SignedDuration = SignedDuration::from_hours(1);
@@ -23,58 +25,73 @@ const KEYS_FOR: SignedDuration = SignedDuration::from_mins(1);
 /// What an issuer publishes.
 pub(crate) struct Discovery {
     issuer: String,
+    http: HttpClient,
     clock: Clock,
     known: Mutex<Option<Known>>,
 }
 
 #[derive(Clone)]
 struct Known {
-    metadata: Arc<CoreProviderMetadata>,
+    metadata: Arc<Metadata>,
     read_at: Timestamp,
 }
 
 impl Discovery {
-    pub(crate) fn new(issuer: String, clock: Clock) -> Self {
-        Self { issuer, clock, known: Mutex::default() }
+    pub(crate) fn new(issuer: String, http: HttpClient, clock: Clock) -> Self {
+        Self { issuer, http, clock, known: Mutex::default() }
     }
 
     /// Metadata and keys, at most an hour old; or a day, while the issuer does not answer.
-    pub(crate) async fn metadata(
-        &self,
-        transport: &Transport,
-    ) -> Result<Arc<CoreProviderMetadata>, IssuerError> {
+    pub(crate) async fn metadata(&self) -> Result<Arc<Metadata>, IssuerError> {
         if let Some(metadata) = self.known_for(METADATA_FOR).await {
             return Ok(metadata);
         }
-        match self.read(transport).await {
+        match self.read().await {
             Ok(metadata) => Ok(metadata),
-            Err(error) => self.known_for(METADATA_AT_WORST).await.ok_or(error),
+            Err(error) => {
+                let known = self.known_for(METADATA_AT_WORST).await;
+                if known.is_some() {
+                    tracing::warn!(cause = chain(&error), "metadata not refreshed, the cached one is used");
+                }
+                known.ok_or(error)
+            }
         }
     }
 
     /// Metadata and keys for a signature that does not fit the known ones, `None` where those were
-    /// read too lately to ask again.
-    pub(crate) async fn newer(
-        &self,
-        transport: &Transport,
-    ) -> Result<Option<Arc<CoreProviderMetadata>>, IssuerError> {
+    /// read too recently to ask again.
+    pub(crate) async fn newer(&self) -> Result<Option<Arc<Metadata>>, IssuerError> {
         match self.known_for(KEYS_FOR).await {
             Some(_) => Ok(None),
-            None => self.read(transport).await.map(Some),
+            None => self.read().await.map(Some),
         }
     }
 
-    async fn known_for(&self, longest: SignedDuration) -> Option<Arc<CoreProviderMetadata>> {
+    async fn known_for(&self, longest: SignedDuration) -> Option<Arc<Metadata>> {
         let known = self.known.lock().await.clone()?;
         (self.clock.now().duration_since(known.read_at) < longest).then_some(known.metadata)
     }
 
-    async fn read(&self, transport: &Transport) -> Result<Arc<CoreProviderMetadata>, IssuerError> {
-        let issuer = IssuerUrl::new(self.issuer.clone()).map_err(|_| IssuerError::Refused("issuer"))?;
-        let metadata = CoreProviderMetadata::discover_async(issuer, transport).await;
-        let metadata = metadata.map_err(|_| IssuerError::Unavailable(Cause::new("discovery failed")))?;
+    async fn read(&self) -> Result<Arc<Metadata>, IssuerError> {
+        let asked = "the issuer's metadata";
+        let address = format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'));
+        let address = Url::parse(&address).map_err(|error| IssuerError::unavailable(&error))?;
+        let document = self.get(asked, address).await?;
+        let metadata = Metadata::read(&document, &self.issuer);
+        let mut metadata =
+            metadata.map_err(|wrong| IssuerError::Unavailable(Cause::because(asked, Cause::new(wrong))))?;
+        metadata.keys = Keys::read(&self.get("the issuer's keys", metadata.jwks_uri.clone()).await?);
         let known = Known { metadata: Arc::new(metadata), read_at: self.clock.now() };
         *self.known.lock().await = Some(known.clone());
         Ok(known.metadata)
+    }
+
+    async fn get(&self, asked: &str, address: Url) -> Result<Value, IssuerError> {
+        let answer = self.http.send(self.http.requests().get(address)).await;
+        let answer = answer.map_err(|error| IssuerError::no_answer(asked, &error))?;
+        if !answer.status.is_success() {
+            return Err(IssuerError::odd(asked, &answer, "no document"));
+        }
+        serde_json::from_slice(&answer.body).map_err(|_| IssuerError::odd(asked, &answer, "not JSON"))
     }
 }

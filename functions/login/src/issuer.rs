@@ -1,73 +1,34 @@
 //! The OpenID Connect issuer: where people sign in, and who they turn out to be.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, Utc};
+use base64::engine::general_purpose::STANDARD;
 use evosync_connections::config::{ConfigError, Oidc};
 use evosync_connections::domain::State;
-use evosync_connections::domain::secret::AuthorizationCode;
-use evosync_connections::error_chain::Cause;
-use evosync_connections::http_client::{HttpClient, Limits};
-use evosync_connections::platform::{Clock, Entropy, Platform};
+use evosync_connections::domain::secret::{AuthorizationCode, ClientSecret};
+use evosync_connections::http_client::{HttpAnswer, HttpClient, Limits};
+use evosync_connections::platform::{Clock, Platform};
+use evosync_connections::providers::oauth::OAuthError;
 use evosync_connections::secrets::{ClientSecretSource, Secret};
-use openidconnect::core::{
-    CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreErrorResponseType, CoreIdToken,
-    CoreProviderMetadata, CoreTokenResponse,
-};
-use openidconnect::{
-    AuthType, ClaimsVerificationError, ClientId, ClientSecret, CsrfToken, EndpointMaybeSet, EndpointNotSet,
-    EndpointSet, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope,
-    TokenResponse as _,
-};
+use reqwest::RequestBuilder;
+use serde_json::{Map, Value};
+use url::form_urlencoded::byte_serialize;
+use zeroize::Zeroizing;
 
 use crate::discovery::Discovery;
 use crate::error::IssuerError;
+use crate::id_token::{Claims, Expected, Invalid, verify};
 use crate::identity::Identity;
-use crate::transport::Transport;
+use crate::metadata::Metadata;
+use crate::question::Question;
 
 /// A client registered at the configured issuer.
 pub(crate) struct Issuer {
-    transport: Transport,
+    http: HttpClient,
     config: Oidc,
     secret: Option<ClientSecretSource>,
     redirect_uri: String,
     clock: Clock,
     discovery: Discovery,
-}
-
-/// What makes one sign-in unlike any other: the nonce its ID token repeats, and the proof that the
-/// code is redeemed by who asked for it.
-pub(crate) struct Question {
-    nonce: Nonce,
-    pkce_verifier: PkceCodeVerifier,
-}
-
-type Client = CoreClient<
-    EndpointSet,
-    EndpointNotSet,
-    EndpointNotSet,
-    EndpointNotSet,
-    EndpointMaybeSet,
-    EndpointMaybeSet,
->;
-
-impl Question {
-    pub(crate) fn new(entropy: &Entropy) -> Self {
-        let random = || URL_SAFE_NO_PAD.encode(entropy.bytes::<32>());
-        Self::from_stored(random(), random())
-    }
-
-    pub(crate) fn from_stored(nonce: String, pkce_verifier: String) -> Self {
-        Self { nonce: Nonce::new(nonce), pkce_verifier: PkceCodeVerifier::new(pkce_verifier) }
-    }
-
-    pub(crate) fn nonce(&self) -> &str {
-        self.nonce.secret()
-    }
-
-    pub(crate) fn pkce_verifier(&self) -> &str {
-        self.pkce_verifier.secret()
-    }
 }
 
 impl Issuer {
@@ -76,14 +37,9 @@ impl Issuer {
             .client_secret_id
             .as_ref()
             .map(|id| ClientSecretSource::new(Secret::new(platform, id), "OIDC_CLIENT_SECRET"));
-        Ok(Self {
-            transport: Transport(HttpClient::new(Limits::default(), None).map_err(ConfigError::Tls)?),
-            discovery: Discovery::new(config.issuer.clone(), platform.clock.clone()),
-            config,
-            secret,
-            redirect_uri,
-            clock: platform.clock.clone(),
-        })
+        let http = HttpClient::new(Limits::default(), None).map_err(ConfigError::Tls)?;
+        let discovery = Discovery::new(config.issuer.clone(), http.clone(), platform.clock.clone());
+        Ok(Self { http, discovery, config, secret, redirect_uri, clock: platform.clock.clone() })
     }
 
     /// The issuer's own name.
@@ -93,127 +49,160 @@ impl Issuer {
 
     /// Reads the metadata ahead of the first sign-in.
     pub(crate) async fn warm_up(&self) -> Result<(), IssuerError> {
-        self.discovery.metadata(&self.transport).await.map(drop)
+        self.discovery.metadata().await.map(drop)
     }
 
-    /// The address a person is sent to. Asks for name and e-mail where the issuer offers them, to
-    /// have something to greet the person with.
+    /// The address a person is sent to (OpenID Connect Core 1.0, section 3.1.2.1). With `ask_again`,
+    /// the issuer asks who they are even if it knows.
     pub(crate) async fn authorize_url(
         &self,
         state: &State,
         question: &Question,
+        ask_again: bool,
     ) -> Result<String, IssuerError> {
-        let metadata = self.discovery.metadata(&self.transport).await?;
-        let offered = metadata.scopes_supported().cloned().unwrap_or_default();
-        let wanted = ["profile", "email"].map(|name| Scope::new(name.to_owned()));
-        let (state, nonce) = (CsrfToken::new(state.secret().to_owned()), question.nonce.clone());
-        let client = self.client(&metadata).await?;
-        let (url, _, _) = client
-            .authorize_url(CoreAuthenticationFlow::AuthorizationCode, || state, || nonce)
-            .add_scopes(wanted.into_iter().filter(|scope| offered.contains(scope)))
-            .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&question.pkce_verifier))
-            .url();
+        let metadata = self.discovery.metadata().await?;
+        let mut url = metadata.authorization_endpoint.clone();
+        url.query_pairs_mut()
+            .append_pair("response_type", "code")
+            .append_pair("client_id", &self.config.client_id)
+            .append_pair("redirect_uri", &self.redirect_uri)
+            .append_pair("scope", &self.scope(&metadata))
+            .append_pair("state", state.secret())
+            .append_pair("nonce", question.nonce())
+            .append_pair("code_challenge", &question.pkce_challenge())
+            .append_pair("code_challenge_method", "S256");
+        if ask_again {
+            url.query_pairs_mut().append_pair("prompt", "login");
+        }
         Ok(url.into())
+    }
+
+    /// What the operator says; or name and e-mail too where the issuer offers them, to have something
+    /// to greet the person with.
+    fn scope(&self, metadata: &Metadata) -> String {
+        if let Some(scopes) = &self.config.scopes {
+            return scopes.clone();
+        }
+        let offered = ["profile", "email"].into_iter();
+        let offered = offered.filter(|name| metadata.scopes.iter().any(|scope| scope == name));
+        ["openid"].into_iter().chain(offered).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Where a person ends their session at the issuer, if it has such a place (OpenID Connect
+    /// RP-Initiated Logout 1.0, section 2).
+    pub(crate) async fn sign_out_url(&self) -> Option<String> {
+        let metadata = self.discovery.metadata().await.ok()?;
+        let mut url = metadata.end_session_endpoint.clone()?;
+        url.query_pairs_mut().append_pair("client_id", &self.config.client_id);
+        Some(url.into())
     }
 
     /// Redeems a code and reads who the ID token is about. When the issuer refuses our secret, the
     /// latest one is read and tried once.
     pub(crate) async fn identify(
         &self,
-        code: AuthorizationCode,
-        question: Question,
+        code: &AuthorizationCode,
+        question: &Question,
     ) -> Result<Identity, IssuerError> {
-        let metadata = self.discovery.metadata(&self.transport).await?;
-        let answer = match (self.redeem(&code, &question, &metadata).await, &self.secret) {
-            (Err(IssuerError::ClientRefused), Some(secret)) => {
+        let metadata = self.discovery.metadata().await?;
+        let token = match (self.redeem(code, question, &metadata).await, &self.secret) {
+            (Err(IssuerError::ClientRefused(_)), Some(secret)) => {
                 secret.reread().await.map_err(|error| IssuerError::unavailable(&error))?;
-                self.redeem(&code, &question, &metadata).await?
+                self.redeem(code, question, &metadata).await?
             }
             (outcome, _) => outcome?,
         };
-        let token = answer.id_token().ok_or(IssuerError::Refused("no ID token"))?;
-        self.verify(token, &question.nonce, &metadata).await?;
-        Identity::read(&token.to_string(), &self.config.user_claim).map_err(IssuerError::Refused)
+        let claims = self.verify(&token, question, &metadata).await?;
+        Identity::read(&claims, &self.config.user_claim).map_err(IssuerError::rejected)
     }
 
+    /// Exchanges a code for an ID token (OpenID Connect Core 1.0, section 3.1.3).
     async fn redeem(
         &self,
         code: &AuthorizationCode,
         question: &Question,
-        metadata: &CoreProviderMetadata,
-    ) -> Result<CoreTokenResponse, IssuerError> {
-        let client = self.client(metadata).await?;
-        let request = client.exchange_code(openidconnect::AuthorizationCode::new(code.secret().to_owned()));
-        let request = request.map_err(|_| IssuerError::Refused("no token endpoint"))?;
-        let verifier = PkceCodeVerifier::new(question.pkce_verifier().to_owned());
-        request.set_pkce_verifier(verifier).request_async(&self.transport).await.map_err(
-            |error| match error {
-                RequestTokenError::ServerResponse(answer) => match answer.error() {
-                    CoreErrorResponseType::InvalidClient => IssuerError::ClientRefused,
-                    _ => IssuerError::Refused("code refused"),
-                },
-                RequestTokenError::Request(error) => IssuerError::unavailable(&error),
-                // Neither cause is printed: a parse error carries the body.
-                RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
-                    IssuerError::Unavailable(Cause::new("no sensible answer"))
-                }
-            },
-        )
-    }
-
-    /// Verifies signature, issuer, audience, times and nonce (OpenID Connect Core 1.0, section
-    /// 3.1.3.7). A signature that does not fit may be of a key added since the metadata was read.
-    async fn verify(
-        &self,
-        token: &CoreIdToken,
-        nonce: &Nonce,
-        metadata: &CoreProviderMetadata,
-    ) -> Result<(), IssuerError> {
-        let mut verified = self.check(token, nonce, metadata).await?;
-        if let Err(ClaimsVerificationError::SignatureVerification(_)) = verified
-            && let Some(newer) = self.discovery.newer(&self.transport).await?
-        {
-            verified = self.check(token, nonce, &newer).await?;
-        }
-        verified.map_err(|error| {
-            IssuerError::Refused(match error {
-                ClaimsVerificationError::Expired(_) => "ID token expired",
-                ClaimsVerificationError::InvalidAudience(_) => "ID token of another audience",
-                ClaimsVerificationError::InvalidIssuer(_) => "ID token of another issuer",
-                ClaimsVerificationError::InvalidNonce(_) => "ID token of another sign-in",
-                ClaimsVerificationError::SignatureVerification(_) => "ID token's signature",
-                _ => "ID token's claims",
-            })
-        })
-    }
-
-    async fn check(
-        &self,
-        token: &CoreIdToken,
-        nonce: &Nonce,
-        metadata: &CoreProviderMetadata,
-    ) -> Result<Result<(), ClaimsVerificationError>, IssuerError> {
-        let client = self.client(metadata).await?;
-        let now = DateTime::<Utc>::from_timestamp(self.clock.now().as_second(), 0).unwrap_or_default();
-        let verifier = client.id_token_verifier().set_time_fn(move || now);
-        Ok(token.claims(&verifier, nonce).map(drop))
-    }
-
-    async fn client(&self, metadata: &CoreProviderMetadata) -> Result<Client, IssuerError> {
+        metadata: &Metadata,
+    ) -> Result<Zeroizing<String>, IssuerError> {
         let secret = match &self.secret {
             Some(source) => Some(source.value().await.map_err(|error| IssuerError::unavailable(&error))?),
             None => None,
         };
-        let secret = secret.map(|secret| ClientSecret::new(secret.secret().to_owned()));
-        let redirect_uri = RedirectUrl::new(self.redirect_uri.clone());
-        let redirect_uri = redirect_uri.map_err(|_| IssuerError::Refused("redirect URI"))?;
-        let methods = metadata.token_endpoint_auth_methods_supported();
-        // RFC 8414, section 2: without a list, client_secret_basic is meant.
-        let basic = methods.is_none_or(|methods| methods.contains(&CoreClientAuthMethod::ClientSecretBasic));
-        let auth_type = if basic { AuthType::BasicAuth } else { AuthType::RequestBody };
-        let client_id = ClientId::new(self.config.client_id.clone());
-        Ok(CoreClient::from_provider_metadata(metadata.clone(), client_id, secret)
-            .set_redirect_uri(redirect_uri)
-            .set_auth_type(auth_type))
+        let request = self.token_request(code, question, metadata, secret.as_ref());
+        let answer = self.http.send(request).await;
+        read_token(&answer.map_err(|error| IssuerError::no_answer(TOKEN, &error))?)
     }
+
+    fn token_request(
+        &self,
+        code: &AuthorizationCode,
+        question: &Question,
+        metadata: &Metadata,
+        secret: Option<&ClientSecret>,
+    ) -> RequestBuilder {
+        let client_id = self.config.client_id.as_str();
+        let mut form = vec![
+            ("grant_type", "authorization_code"),
+            ("code", code.secret()),
+            ("redirect_uri", &self.redirect_uri),
+            ("code_verifier", question.pkce_verifier()),
+        ];
+        let mut request = self.http.requests().post(metadata.token_endpoint.clone());
+        match secret {
+            // RFC 6749, section 2.3.1: both are form-encoded first.
+            Some(secret) if metadata.basic_authentication => {
+                let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+                let pair = Zeroizing::new(format!("{}:{}", encode(client_id), encode(secret.secret())));
+                let credentials = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
+                request = request.header(reqwest::header::AUTHORIZATION, credentials.as_str());
+            }
+            Some(secret) => form.extend([("client_id", client_id), ("client_secret", secret.secret())]),
+            None => form.push(("client_id", client_id)),
+        }
+        request.form(&form)
+    }
+
+    /// Verifies the token. A signature that fits no key may be of one added since they were read.
+    async fn verify(
+        &self,
+        token: &str,
+        question: &Question,
+        metadata: &Metadata,
+    ) -> Result<Claims, IssuerError> {
+        let expected = Expected {
+            issuer: &self.config.issuer,
+            client_id: &self.config.client_id,
+            trusted_audiences: &self.config.trusted_audiences,
+            nonce: question.nonce(),
+            now: self.clock.now(),
+        };
+        let mut verified = verify(token, &metadata.keys, &expected);
+        if verified == Err(Invalid::Signature)
+            && let Some(newer) = self.discovery.newer().await?
+        {
+            verified = verify(token, &newer.keys, &expected);
+        }
+        verified.map_err(|invalid| IssuerError::rejected(invalid.to_string()))
+    }
+}
+
+const TOKEN: &str = "the issuer's token endpoint";
+
+/// The ID token of a token endpoint's answer, of which nothing else is used. The status is judged
+/// before the body: an outage says nothing about us or the code.
+fn read_token(answer: &HttpAnswer) -> Result<Zeroizing<String>, IssuerError> {
+    if answer.is_outage() {
+        return Err(IssuerError::odd(TOKEN, answer, "no token"));
+    }
+    let body: Map<String, Value> =
+        serde_json::from_slice(&answer.body).map_err(|_| IssuerError::odd(TOKEN, answer, "not JSON"))?;
+    if let Some(error) = body.get("error").filter(|error| !error.is_null()) {
+        return Err(IssuerError::named(OAuthError::new(error.as_str().unwrap_or_default())));
+    }
+    if !answer.status.is_success() {
+        return Err(IssuerError::odd(TOKEN, answer, "no error named"));
+    }
+    let token = body.get("id_token").and_then(Value::as_str);
+    token
+        .map(|token| Zeroizing::new(token.to_owned()))
+        .ok_or_else(|| IssuerError::rejected("it has no ID token"))
 }

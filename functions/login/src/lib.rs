@@ -4,34 +4,40 @@
 mod browser;
 mod discovery;
 mod error;
+mod finish;
+mod id_token;
 mod identity;
 mod issuer;
-mod transport;
+mod metadata;
+mod question;
 
 use evosync_connections::config::{BaseUrl, ConfigError, Env};
-use evosync_connections::domain::{ReturnTo, SessionCredential, State};
-use evosync_connections::error_chain::chain;
+use evosync_connections::domain::{ReturnTo, State};
 use evosync_connections::pages::{Notice, Problem, SignedOut};
 use evosync_connections::platform::{Entropy, Platform, warm_up};
 use evosync_connections::providers::Registry;
-use evosync_connections::providers::oauth::{AuthorizationResponse, Outcome};
-use evosync_connections::store::{NewSession, PendingSignIn, SignInStore};
+use evosync_connections::retry::Retry;
+use evosync_connections::store::{PendingSignIn, SignInStore};
+use evosync_connections::telemetry::{SessionEvent, record_session};
 use evosync_connections::web::{
-    Answer, Boot, CookieJar, CookieName, Failure, FormPost, WebFunction, check_form_post, params, path,
-    sign_in_again,
+    Answer, Boot, CookieJar, CookieName, Failure, FormPost, WebFunction, check_form_post, is_cross_site,
+    params, path, sign_in_again,
 };
 use lambda_http::Request;
 
 use browser::BrowserSecret;
-use error::IssuerError;
-use issuer::{Issuer, Question};
+use finish::UNDER_WAY_POLICY;
+use issuer::Issuer;
+use question::Question;
 
 /// The issuer's answer must come within ten minutes. The browser's secret is kept that long even
 /// when a sign-in succeeds, so that one begun in another tab can finish too.
 const SIGN_IN_FOR: i64 = 10 * 60;
 
-/// The longest code accepted, in characters. Issuers' codes differ widely, but fit an address.
-const LONGEST_CODE: usize = 2048;
+/// Whoever signs out of a shared computer is asked for a password by the next sign-in, whenever that
+/// is: a year, in seconds, or until somebody signs in. Without it, an issuer that still knows the person
+/// would sign them in again with nothing asked.
+const ASK_AGAIN_FOR: i64 = 365 * 24 * 60 * 60;
 
 /// The function: writes sessions, and reads no connection.
 pub struct Function {
@@ -40,29 +46,45 @@ pub struct Function {
     base: BaseUrl,
     jar: CookieJar,
     entropy: Entropy,
+    retry: Retry,
 }
 
 impl Function {
     /// Sends the person to the issuer, unless there is something to say first.
     async fn start(&self, request: &Request) -> Result<Answer, Failure> {
-        let notice = self.jar.get(request, CookieName::Notice).and_then(|notice| Notice::from_key(&notice));
-        let asked_to_continue =
-            params(request).is_ok_and(|params| matches!(params.one("continue"), Ok(Some(_))));
-        if let Some(notice) = notice
-            && !asked_to_continue
-        {
-            return Answer::page(&SignedOut::new(notice));
+        // A link on another site must not end a live session, and its open attempts with it.
+        if is_cross_site(request) && self.is_signed_in(request).await? {
+            return Ok(Answer::see_other(ReturnTo::Connections.path()));
         }
-        let browser = self
-            .jar
-            .get(request, CookieName::SignIn)
-            .and_then(|secret| BrowserSecret::parse(&secret))
-            .unwrap_or_else(|| BrowserSecret::new(self.entropy.bytes()));
-        let (state, question) = (State::new(self.entropy.bytes()), Question::new(&self.entropy));
-        let url = match self.issuer.authorize_url(&state, &question).await {
-            Ok(url) => url,
-            Err(error) => return Err(Failure::unavailable(&error)),
+        let notice = self.jar.get(request, CookieName::Notice).and_then(|notice| Notice::from_key(&notice));
+        let asked_to_continue = matches!(params(request).one("continue"), Ok(Some(_)));
+        match notice {
+            Some(notice) if !asked_to_continue => self.stop_to_say(notice).await,
+            _ => self.send_to_issuer(request).await,
+        }
+    }
+
+    async fn is_signed_in(&self, request: &Request) -> Result<bool, Failure> {
+        match self.jar.credential(request) {
+            Some(credential) => Ok(self.store.is_live(&credential).await?),
+            None => Ok(false),
+        }
+    }
+
+    async fn stop_to_say(&self, notice: Notice) -> Result<Answer, Failure> {
+        let issuer_url = match notice {
+            Notice::SignedOut => self.issuer.sign_out_url().await,
+            Notice::SessionEnded => None,
         };
+        Answer::page(&SignedOut::new(notice).with_issuer_url(issuer_url))
+    }
+
+    async fn send_to_issuer(&self, request: &Request) -> Result<Answer, Failure> {
+        let browser = self.browser(request).unwrap_or_else(|| BrowserSecret::new(self.entropy.bytes()));
+        let (state, question) = (State::new(self.entropy.bytes()), Question::new(&self.entropy));
+        let ask_again = self.jar.get(request, CookieName::AskAgain).is_some();
+        let url = self.issuer.authorize_url(&state, &question, ask_again).await;
+        let url = url.map_err(|error| Failure::unavailable(&error))?;
         let return_to = self.jar.get(request, CookieName::ReturnTo);
         let return_to = return_to.map(|key| ReturnTo::from_key(&key)).unwrap_or_default();
         let pending = PendingSignIn {
@@ -76,49 +98,8 @@ impl Function {
         Ok(Answer::see_other(url).with_cookie(cookie))
     }
 
-    /// The issuer sent the person back.
-    async fn finish(&self, request: &Request) -> Result<Answer, Failure> {
-        let params = params(request).ok();
-        let response = params.and_then(|params| AuthorizationResponse::read(&params, LONGEST_CODE));
-        let browser =
-            self.jar.get(request, CookieName::SignIn).and_then(|secret| BrowserSecret::parse(&secret));
-        let (Some(response), Some(browser)) = (response, browser) else {
-            return Ok(not_signed_in("malformed callback or no browser cookie"));
-        };
-        let spent = self.store.spend(&response.state.attempt_id(), &browser.digest()).await?;
-        let Some(pending) = spent else {
-            // Browsers deliver callbacks twice: whoever has a session goes on with it.
-            return Ok(match self.jar.credential(request) {
-                Some(_) => Answer::see_other(ReturnTo::Connections.path()),
-                None => not_signed_in("no such sign-in of this browser"),
-            });
-        };
-        if response.issuer.is_some_and(|issuer| issuer != self.issuer.identifier()) {
-            return Ok(not_signed_in("another issuer answered"));
-        }
-        let Outcome::Code(code) = response.outcome else {
-            return Ok(not_signed_in("the issuer sent an error"));
-        };
-        let question = Question::from_stored(pending.nonce, pending.pkce_verifier);
-        let identity = match self.issuer.identify(code, question).await {
-            Ok(identity) => identity,
-            Err(error @ (IssuerError::Unavailable(_) | IssuerError::ClientRefused)) => {
-                return Err(Failure::unavailable(&error));
-            }
-            Err(error) => return Ok(not_signed_in(&chain(&error))),
-        };
-        let credential = SessionCredential::new(identity.user, self.entropy.bytes());
-        let session = NewSession {
-            credential: &credential,
-            display_name: &identity.display_name,
-            replaces: self.jar.credential(request).map(|old| old.session_id()),
-        };
-        self.store.sign_in(session).await?;
-        tracing::info!(user = credential.user().as_str(), "signed in");
-        Ok(Answer::see_other(pending.return_to.path())
-            .with_cookie(self.jar.set(CookieName::Session, credential.to_cookie(), None))
-            .with_cookie(self.jar.clear(CookieName::ReturnTo))
-            .with_cookie(self.jar.clear(CookieName::Notice)))
+    fn browser(&self, request: &Request) -> Option<BrowserSecret> {
+        BrowserSecret::parse(&self.jar.get(request, CookieName::SignIn)?)
     }
 
     async fn sign_out(&self, request: &Request) -> Result<Answer, Failure> {
@@ -127,11 +108,12 @@ impl Function {
             FormPost::WithoutSession => {}
             FormPost::ByPerson(credential) => {
                 self.store.sign_out(&credential.session_id()).await?;
-                tracing::info!(user = credential.user().as_str(), "signed out");
+                record_session(SessionEvent::SignedOut, credential.user());
             }
         }
         let answer = sign_in_again(&self.jar, Notice::SignedOut, ReturnTo::Connections);
-        Ok(answer.with_cookie(self.jar.clear(CookieName::Session)))
+        let ask_again = self.jar.set(CookieName::AskAgain, "1", Some(ASK_AGAIN_FOR));
+        Ok(answer.with_cookie(self.jar.clear(CookieName::Session)).with_cookie(ask_again))
     }
 }
 
@@ -149,8 +131,12 @@ impl Boot for Function {
             jar: CookieJar::new(&base),
             base,
             entropy: platform.entropy.clone(),
+            retry: Retry::new(platform, UNDER_WAY_POLICY),
         };
-        futures_util::join!(warm_up(function.store.warm_up()), warm_up(function.issuer.warm_up()));
+        futures_util::join!(
+            warm_up(Box::pin(function.store.warm_up())),
+            warm_up(Box::pin(function.issuer.warm_up()))
+        );
         Ok(function)
     }
 }
@@ -164,9 +150,4 @@ impl WebFunction for Function {
             _ => Ok(Answer::problem(Problem::NotFound)),
         }
     }
-}
-
-fn not_signed_in(cause: &str) -> Answer {
-    tracing::warn!(cause, "not signed in");
-    Answer::problem(Problem::SignInFailed)
 }

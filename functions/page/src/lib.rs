@@ -33,9 +33,7 @@ impl WebFunction for Function {
         let Some((provider, words)) = self.words.of(provider(request)) else {
             return Ok(Answer::problem(Problem::NotFound));
         };
-        let Ok(params) = params(request) else {
-            return Ok(Answer::problem(Problem::BadRequest));
-        };
+        let params = params(request);
         let Ok(error) = params.one("error") else {
             return Ok(Answer::problem(Problem::BadRequest));
         };

@@ -1,8 +1,8 @@
 //! The issuer's signing key (RFC 7515 and RFC 7518: ES256).
 
-use aws_lc_rs::digest;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -29,12 +29,38 @@ impl SigningKey {
         })
     }
 
+    /// The public key's point.
+    pub(super) fn public(&self) -> &[u8] {
+        self.pair.public_key().as_ref()
+    }
+
+    /// This key in another one's name.
+    pub(super) fn under_id_of(self, other: &Self) -> Self {
+        Self { id: other.id.clone(), ..self }
+    }
+
     /// Claims as a signed token in compact form.
     pub(super) fn sign(&self, claims: &Value) -> Option<String> {
-        let header = json!({ "alg": "ES256", "kid": self.id, "typ": "JWT" });
-        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let signed = format!("{}.{}", part(&header), part(claims));
+        let signed = body(&json!({ "alg": "ES256", "kid": self.id, "typ": "JWT" }), claims);
         let signature = self.pair.sign(&SystemRandom::new(), signed.as_bytes()).ok()?;
         Some(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
+
+    /// A forged token: signed with what is no secret of the issuer's.
+    pub(super) fn hmac_signed(&self, claims: &Value, secret: &[u8]) -> String {
+        let signed = body(&json!({ "alg": "HS256", "kid": self.id, "typ": "JWT" }), claims);
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), signed.as_bytes());
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))
+    }
+}
+
+/// A forged token that nobody signed.
+pub(super) fn unsigned(claims: &Value) -> String {
+    format!("{}.", body(&json!({ "alg": "none", "typ": "JWT" }), claims))
+}
+
+/// What a signature is made of (RFC 7515, section 5.1).
+fn body(header: &Value, claims: &Value) -> String {
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    format!("{}.{}", part(header), part(claims))
 }

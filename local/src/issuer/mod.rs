@@ -60,8 +60,37 @@ struct Shared {
 struct Memory {
     key: SigningKey,
     codes: HashMap<String, Grant>,
-    /// Claims that tests put into ID tokens over the usual ones.
+    /// What tests put over the usual claims, metadata and answers.
     claims: Map<String, Value>,
+    metadata: Map<String, Value>,
+    forgery: Option<Forgery>,
+    faults: HashMap<Endpoint, (StatusCode, String)>,
+    /// The headers of the calls that a client makes by itself.
+    calls: Vec<HeaderMap>,
+}
+
+/// The endpoints that a client calls by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Endpoint {
+    /// The metadata.
+    Metadata,
+    /// The keys.
+    Keys,
+    /// The exchange of a code.
+    Token,
+}
+
+/// An ID token that is not the issuer's, whatever its claims.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Forgery {
+    /// Signed with a key that the issuer does not publish, under the id of one that it does.
+    ForeignKey,
+    /// Not signed at all (`"alg":"none"`).
+    Unsigned,
+    /// Signed with the client's secret (`"alg":"HS256"`).
+    ClientSecret,
+    /// Signed with the issuer's public key as if it were a secret (`"alg":"HS256"`).
+    PublicKey,
 }
 
 /// What a code stands for.
@@ -75,7 +104,15 @@ impl Issuer {
     /// Starts the issuer on a listener.
     pub fn start(listener: TcpListener, client: Client, clock: Clock, entropy: Entropy) -> io::Result<Self> {
         let key = SigningKey::new().map_err(io::Error::other)?;
-        let memory = Mutex::new(Memory { key, codes: HashMap::new(), claims: Map::new() });
+        let memory = Mutex::new(Memory {
+            key,
+            codes: HashMap::new(),
+            claims: Map::new(),
+            metadata: Map::new(),
+            forgery: None,
+            faults: HashMap::new(),
+            calls: Vec::new(),
+        });
         let issuer =
             Self { shared: Arc::new(Shared { server: OnceLock::new(), client, clock, entropy, memory }) };
         let router = Router::new()
@@ -106,6 +143,40 @@ impl Issuer {
         self.memory().claims.insert(name.to_owned(), value);
     }
 
+    /// Puts a member into the metadata from now on.
+    pub fn set_metadata(&self, name: &str, value: Value) {
+        self.memory().metadata.insert(name.to_owned(), value);
+    }
+
+    /// Forges every ID token from now on.
+    pub fn set_forgery(&self, forgery: Forgery) {
+        self.memory().forgery = Some(forgery);
+    }
+
+    /// Lets an endpoint answer with a status and a body from now on, `None`: as usual.
+    pub fn set_fault(&self, endpoint: Endpoint, answer: Option<(u16, &str)>) {
+        let faults = &mut self.memory().faults;
+        match answer {
+            Some((status, body)) => {
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                faults.insert(endpoint, (status, body.to_owned()));
+            }
+            None => drop(faults.remove(&endpoint)),
+        }
+    }
+
+    /// The headers of the calls made since the last time.
+    pub fn take_calls(&self) -> Vec<HeaderMap> {
+        std::mem::take(&mut self.memory().calls)
+    }
+
+    /// Notes a call, and answers it where a fault is set.
+    fn fault(&self, endpoint: Endpoint, headers: HeaderMap) -> Option<Response> {
+        let mut memory = self.memory();
+        memory.calls.push(headers);
+        memory.faults.get(&endpoint).cloned().map(axum::response::IntoResponse::into_response)
+    }
+
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.shared.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -126,13 +197,24 @@ impl Issuer {
         for (name, value) in &memory.claims {
             claims[name] = value.clone();
         }
-        memory.key.sign(&claims)
+        match memory.forgery {
+            None => memory.key.sign(&claims),
+            Some(Forgery::ForeignKey) => SigningKey::new().ok()?.under_id_of(&memory.key).sign(&claims),
+            Some(Forgery::Unsigned) => Some(keys::unsigned(&claims)),
+            Some(Forgery::ClientSecret) => {
+                Some(memory.key.hmac_signed(&claims, self.shared.client.secret.as_bytes()))
+            }
+            Some(Forgery::PublicKey) => Some(memory.key.hmac_signed(&claims, memory.key.public())),
+        }
     }
 }
 
-async fn configuration(State(issuer): State<Issuer>) -> Json<Value> {
+async fn configuration(State(issuer): State<Issuer>, headers: HeaderMap) -> Response {
+    if let Some(fault) = issuer.fault(Endpoint::Metadata, headers) {
+        return fault;
+    }
     let url = issuer.url();
-    Json(json!({
+    let mut metadata = json!({
         "issuer": url,
         "authorization_endpoint": format!("{url}/authorize"),
         "token_endpoint": format!("{url}/token"),
@@ -142,11 +224,22 @@ async fn configuration(State(issuer): State<Issuer>) -> Json<Value> {
         "id_token_signing_alg_values_supported": ["ES256"],
         "scopes_supported": ["openid", "profile"],
         "code_challenge_methods_supported": ["S256"],
-    }))
+    });
+    for (name, value) in &issuer.memory().metadata {
+        metadata[name] = value.clone();
+    }
+    Json(metadata).into_response()
 }
 
-async fn jwks(State(issuer): State<Issuer>) -> Json<Value> {
-    Json(json!({ "keys": [issuer.memory().key.jwk()] }))
+async fn jwks(State(issuer): State<Issuer>, headers: HeaderMap) -> Response {
+    if let Some(fault) = issuer.fault(Endpoint::Keys, headers) {
+        return fault;
+    }
+    // A key of another kind and one for another use stand beside it, as they do at real issuers.
+    let odd = json!({ "kty": "future", "kid": 7 });
+    let mut encryption = issuer.memory().key.jwk();
+    encryption["use"] = json!("enc");
+    Json(json!({ "keys": [odd, encryption, issuer.memory().key.jwk()] })).into_response()
 }
 
 /// `GET /authorize`: who is signing in?
@@ -196,6 +289,9 @@ async fn token(
     headers: HeaderMap,
     Form(redemption): Form<Redemption>,
 ) -> Response {
+    if let Some(fault) = issuer.fault(Endpoint::Token, headers.clone()) {
+        return fault;
+    }
     let client = &issuer.shared.client;
     let expected = format!("Basic {}", STANDARD.encode(format!("{}:{}", client.id, client.secret)));
     if headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()) != Some(&expected) {

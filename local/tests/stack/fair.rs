@@ -57,7 +57,7 @@ impl Redeem for Fair {
             Some(place) => Outcome::Code(AuthorizationCode::new(place)),
             None => Outcome::Denied,
         };
-        Some(AuthorizationResponse { state, outcome, issuer: None })
+        Some(AuthorizationResponse::new(state, outcome))
     }
 
     fn prepare(&self) -> BoxFuture<'_, Result<(), SecretError>> {
@@ -83,7 +83,7 @@ impl Check for Fair {
         let renewal = tokens.refresh.map(|token| token.secret().to_owned()).unwrap_or_default();
         self.asked.lock().unwrap().push(format!("{} {renewal} {account_id}", tokens.access.secret()));
         let liveness = *self.answer.lock().unwrap();
-        Box::pin(std::future::ready(CheckAnswer { liveness, code: None }))
+        Box::pin(std::future::ready(CheckAnswer { liveness, code: None, cause: None }))
     }
 }
 

@@ -1,9 +1,11 @@
 //! Signing in and out, and what a session is worth.
 
+use futures_util::join;
 use jiff::SignedDuration;
+use local::issuer::{Endpoint, Forgery};
 use serde_json::json;
 
-use crate::support::{ANNA, IVAN, LAVKA, ROMASHKA, TestStack, text};
+use crate::support::{ANNA, Browser, IVAN, LAVKA, Page, ROMASHKA, TestStack, logged, start_log, text};
 
 #[tokio::test]
 async fn pages_send_whoever_is_not_signed_in_to_sign_in() {
@@ -244,8 +246,54 @@ async fn a_sign_in_lives_for_ten_minutes_and_works_once() {
     assert_eq!(browser.come_from_elsewhere(&callback).await.status, 200);
     let again = browser.come_from_elsewhere(&callback).await;
     assert_eq!(again.path(), "/connections", "a repeated callback goes on with the session");
+    browser.submit(again.form("/logout")).await;
+    browser.come_from_elsewhere(&callback).await;
+    assert_eq!(
+        browser.open_without_following(&test.url("/connections")).await.location(),
+        test.url("/login")
+    );
+}
+
+/// Browsers deliver a callback twice and drop the first reply, cookie included.
+#[tokio::test]
+async fn a_replayed_sign_in_gets_the_first_ones_session() {
+    let test = TestStack::start().await;
+    let browser = test.browser();
+    let callback = answered(&test, &browser).await;
+    browser.come_from_elsewhere_without_following(&callback).await;
+    let session = browser.cookie("session");
     browser.forget_cookie("session");
-    assert_eq!(browser.come_from_elsewhere(&callback).await.status, 400);
+    assert_eq!(browser.come_from_elsewhere(&callback).await.path(), "/connections");
+    assert_eq!(browser.cookie("session"), session);
+}
+
+#[tokio::test]
+async fn two_callbacks_of_one_sign_in_at_once_both_sign_in() {
+    let test = TestStack::start().await;
+    let browser = test.browser();
+    let callback = answered(&test, &browser).await;
+    let open = || browser.come_from_elsewhere_without_following(&callback);
+    let (one, other) = join!(open(), open());
+    assert_eq!([one.header("location"), other.header("location")], ["/connections"; 2]);
+}
+
+#[tokio::test]
+async fn another_answer_to_a_finished_sign_in_signs_nobody_in() {
+    let test = TestStack::start().await;
+    let browser = test.browser();
+    let callback = answered(&test, &browser).await;
+    browser.come_from_elsewhere(&callback).await;
+    browser.forget_cookie("session");
+    for other in [callback.replace("code=", "code=A"), callback.replace("code=", "error=")] {
+        assert_eq!(browser.come_from_elsewhere(&other).await.status, 400, "{other}");
+        assert_eq!(browser.cookie("session"), None);
+    }
+}
+
+/// The callback's address of a sign-in at which the issuer has been answered.
+async fn answered(test: &TestStack, browser: &Browser) -> String {
+    let sign_in = browser.open(&test.url("/login")).await;
+    browser.submit_without_following(sign_in.form("/authorize").with("person", ROMASHKA)).await.location()
 }
 
 #[tokio::test]
@@ -276,6 +324,220 @@ async fn an_id_token_that_proves_nothing_signs_nobody_in() {
         assert_eq!(page.status, 400, "{claim}");
         assert_eq!(browser.cookie("session"), None, "{claim}");
     }
+}
+
+#[tokio::test]
+async fn a_forged_signature_signs_nobody_in() {
+    use Forgery::{ClientSecret, ForeignKey, PublicKey, Unsigned};
+    for forgery in [ForeignKey, Unsigned, ClientSecret, PublicKey] {
+        let test = TestStack::start().await;
+        test.stack.issuer().set_forgery(forgery);
+        let (browser, page) = sign_in(&test).await;
+        assert_eq!(page.status, 400, "{forgery:?}");
+        assert_eq!(browser.cookie("session"), None, "{forgery:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_reads_of_an_issuers_documents_may_be_anything() {
+    let test = TestStack::start().await;
+    let issuer = test.stack.issuer();
+    issuer.set_metadata("op_policy_uri", json!(""));
+    issuer.set_metadata("claims_supported", json!({}));
+    issuer.set_metadata("scopes_supported", json!(null));
+    for (claim, value) in [
+        ("updated_at", json!("2025-12-23T10:59:07.841Z")),
+        ("email_verified", json!("maybe")),
+        ("address", json!("Moscow")),
+        ("birthdate", json!(7)),
+        ("picture", json!("")),
+        ("name", json!(null)),
+        ("auth_time", json!("long ago")),
+        ("amr", json!("pwd")),
+    ] {
+        issuer.set_claim(claim, value);
+    }
+    assert_eq!(sign_in(&test).await.1.path(), "/connections");
+}
+
+#[tokio::test]
+async fn another_audience_is_trusted_where_the_token_was_issued_to_us() {
+    let test = TestStack::start().await;
+    let issuer = test.stack.issuer();
+    issuer.set_claim("aud", json!(["evosync-local", "another client"]));
+    for (party, status) in
+        [(json!(null), 400), (json!("another client"), 400), (json!(""), 400), (json!("evosync-local"), 200)]
+    {
+        issuer.set_claim("azp", party.clone());
+        assert_eq!(sign_in(&test).await.1.status, status, "{party}");
+    }
+    issuer.set_claim("aud", json!("evosync-local"));
+    issuer.set_claim("azp", json!("another client"));
+    assert_eq!(sign_in(&test).await.1.status, 400);
+}
+
+#[tokio::test]
+async fn another_audience_may_be_trusted_by_configuration() {
+    let test = TestStack::with_parameters([("OidcTrustedAudiences", "project other")]).await;
+    test.stack.issuer().set_claim("aud", json!(["evosync-local", "project"]));
+    assert_eq!(sign_in(&test).await.1.status, 200);
+    test.stack.issuer().set_claim("aud", json!(["evosync-local", "stranger"]));
+    assert_eq!(sign_in(&test).await.1.status, 400);
+}
+
+#[tokio::test]
+async fn the_scopes_asked_for_are_configurable() {
+    for (scopes, asked) in [("openid", "openid"), ("email  groups", "openid email groups")] {
+        let test = TestStack::with_parameters([("OidcScopes", scopes)]).await;
+        let page = test.browser().open_without_following(&test.url("/login")).await;
+        let address = url::Url::parse(page.header("location")).unwrap();
+        let found = address.query_pairs().find(|(name, _)| name == "scope").unwrap().1.into_owned();
+        assert_eq!(found, asked);
+    }
+}
+
+#[tokio::test]
+async fn an_outage_of_the_issuer_is_no_refusal_whatever_its_body_says() {
+    let test = TestStack::start().await;
+    for status in [408, 429, 500, 503] {
+        for error in ["invalid_grant", "invalid_client", "server_error"] {
+            let body = json!({ "error": error }).to_string();
+            test.stack.issuer().set_fault(Endpoint::Token, Some((status, &body)));
+            assert_eq!(sign_in(&test).await.1.status, 503, "{status} {error}");
+        }
+    }
+    test.stack.issuer().set_fault(Endpoint::Token, Some((400, r#"{"error":"invalid_grant"}"#)));
+    assert_eq!(sign_in(&test).await.1.status, 400);
+}
+
+#[tokio::test]
+async fn the_log_says_what_is_wrong_with_the_issuer() {
+    start_log();
+    let table = [
+        (Endpoint::Metadata, 403, "<html>", "the issuer's metadata: HTTP 403, no document"),
+        (Endpoint::Metadata, 200, "<html>", "the issuer's metadata: HTTP 200, not JSON"),
+        (
+            Endpoint::Metadata,
+            200,
+            r#"{"issuer":"https://issuer.example/"}"#,
+            "it is issued by https://issuer.example/",
+        ),
+        (Endpoint::Keys, 502, "", "the issuer's keys: HTTP 502, no document"),
+        (Endpoint::Token, 403, "<html>", "the issuer's token endpoint: HTTP 403, not JSON"),
+        (
+            Endpoint::Token,
+            401,
+            r#"{"error":"invalid_client"}"#,
+            "the issuer refuses our client: invalid_client",
+        ),
+        (
+            Endpoint::Token,
+            400,
+            r#"{"error":"invalid_scope"}"#,
+            "the issuer refuses our client: invalid_scope",
+        ),
+        (Endpoint::Token, 400, r#"{"error":"invalid_grant"}"#, "it is the error invalid_grant"),
+    ];
+    for (endpoint, status, body, cause) in table {
+        let test = TestStack::start().await;
+        if endpoint != Endpoint::Token {
+            test.clock.advance(SignedDuration::from_hours(25));
+        }
+        test.stack.issuer().set_fault(endpoint, Some((status, body)));
+        let browser = test.browser();
+        let page = browser.open(&test.url("/login")).await;
+        if endpoint == Endpoint::Token {
+            browser.submit(page.form("/authorize").with("person", ROMASHKA)).await;
+        }
+        assert!(logged().contains(cause), "{cause}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_on_the_issuers_redirect_is_judged_by_its_name() {
+    let test = TestStack::start().await;
+    for (error, status) in [
+        ("invalid_scope", 503),
+        ("unauthorized_client", 503),
+        ("temporarily_unavailable", 503),
+        ("login_required", 400),
+        ("access_denied", 400),
+    ] {
+        let browser = test.browser();
+        let callback = answered(&test, &browser).await;
+        let callback = url::Url::parse(&callback).unwrap();
+        let state = callback.query_pairs().find(|(name, _)| name == "state").unwrap().1;
+        let url = test.url(&format!("/login/callback?state={state}&error={error}&error_description=%CF%F0"));
+        for _ in 0..2 {
+            assert_eq!(browser.come_from_elsewhere(&url).await.status, status, "{error}, and its repetition");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_issuer_is_told_who_calls() {
+    let test = TestStack::start().await;
+    test.clock.advance(SignedDuration::from_hours(1));
+    sign_in(&test).await;
+    let calls = test.stack.issuer().take_calls();
+    assert!(calls.len() >= 3);
+    for headers in calls {
+        let agent = headers["user-agent"].to_str().unwrap();
+        assert!(agent.starts_with("evosync-connections/"), "{agent}");
+        assert_eq!(headers["accept"], "application/json");
+    }
+}
+
+/// On a shop's shared computer the issuer may still know whoever signed out.
+#[tokio::test]
+async fn after_signing_out_the_issuer_asks_again_until_somebody_signs_in() {
+    let (test, merchant) = TestStack::signed_in().await;
+    let asks = async || {
+        let page = merchant.browser.open_without_following(&test.url("/login?continue")).await;
+        page.header("location").contains("prompt=login")
+    };
+    assert!(!asks().await);
+    merchant.sign_out().await;
+    test.clock.advance(SignedDuration::from_hours(24 * 30));
+    assert!(asks().await);
+    merchant.sign_in(ROMASHKA).await;
+    assert!(!asks().await);
+}
+
+#[tokio::test]
+async fn after_signing_out_the_issuers_own_sign_out_is_offered_where_it_has_one() {
+    let (test, merchant) = TestStack::signed_in().await;
+    assert!(!merchant.sign_out().await.body.contains("выйдите и на"));
+    test.stack.issuer().set_metadata("end_session_endpoint", json!("https://issuer.example/end?a=b"));
+    test.clock.advance(SignedDuration::from_hours(1));
+    merchant.sign_in(ROMASHKA).await;
+    let links = merchant.sign_out().await.links();
+    let expected = "https://issuer.example/end?a=b&client_id=evosync-local".to_owned();
+    assert!(links.contains(&expected), "{links:?}");
+}
+
+#[tokio::test]
+async fn a_link_on_another_site_ends_no_live_session() {
+    let (test, merchant) = TestStack::signed_in().await;
+    let consent = merchant.start_connecting().await;
+    let callback = merchant.allow(&consent, ANNA).await;
+    let session = merchant.browser.cookie("session");
+    for path in ["/login", "/login?continue"] {
+        assert_eq!(merchant.browser.come_from_elsewhere(&test.url(path)).await.path(), "/connections");
+    }
+    assert_eq!(merchant.browser.cookie("session"), session);
+    assert_eq!(merchant.browser.come_from_elsewhere(&callback).await.path(), "/connections");
+    test.clock.advance(SignedDuration::from_hours(2));
+    let page = merchant.browser.come_from_elsewhere_without_following(&test.url("/login")).await;
+    assert!(page.header("location").contains("/authorize"), "an ended session is in nobody's way");
+}
+
+/// A browser that has tried to sign in, and where that led.
+async fn sign_in(test: &TestStack) -> (Browser, Page) {
+    let browser = test.browser();
+    let page = browser.open(&test.url("/login")).await;
+    let page = browser.submit(page.form("/authorize").with("person", ROMASHKA)).await;
+    (browser, page)
 }
 
 #[tokio::test]

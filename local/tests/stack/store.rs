@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use evosync_connections::config::Env;
 use evosync_connections::domain::{
-    Account, AttemptId, Generation, Liveness, OfflineReason, Provider, ReturnTo, SessionCredential, State,
-    UserId,
+    Account, AnswerDigest, AttemptId, Generation, Liveness, OfflineReason, Provider, ReturnTo,
+    SessionCredential, State, UserId,
 };
 use evosync_connections::platform::{Clock, Platform};
 use evosync_connections::store::{
     Begin, CallbackStore, ConnectStore, DisconnectStore, Earlier, NewConnection, NewSession, PageStore,
-    PendingSignIn, Recorded, Removed, Saved, SignInStore, Spend, SweepStore, Verdict,
+    PendingSignIn, Recorded, Removed, Saved, SignInEnd, SignInStore, Spend, SpentSignIn, SweepStore, Verdict,
 };
 use futures_util::future::join_all;
 use jiff::SignedDuration;
@@ -62,7 +62,14 @@ fn attempt(byte: u8) -> AttemptId {
 impl Store {
     async fn sign_in(&self, credential: &SessionCredential) {
         let session = NewSession { credential, display_name: "Магазин", replaces: None };
-        self.sign_in.sign_in(session).await.unwrap();
+        let pending = PendingSignIn {
+            browser: "own".into(),
+            nonce: "nonce".into(),
+            pkce_verifier: "verifier".into(),
+            return_to: ReturnTo::Connections,
+        };
+        self.sign_in.begin(&attempt(0), &pending).await.unwrap();
+        self.sign_in.sign_in(&attempt(0), session).await.unwrap();
     }
 
     async fn begin(&self, credential: &SessionCredential, attempt: &AttemptId) -> Begin {
@@ -179,7 +186,7 @@ async fn sessions_and_attempts_leave_by_ttl_and_not_before_their_time() {
         let kept = row["expires_at"].as_n().unwrap().parse::<i64>().unwrap() - now;
         let expected = match text(&row, "id").split(':').next().unwrap() {
             "session" => 25 * 3_600,
-            "attempt" => 10 * 60 + 3_600,
+            "attempt" | "sign-in" => 10 * 60 + 3_600,
             _ => 2 * 60,
         };
         assert_eq!(kept, expected, "{}", text(&row, "id"));
@@ -242,8 +249,12 @@ async fn a_pending_sign_in_is_taken_back_once_by_its_browser() {
         return_to: ReturnTo::Provider(Provider::Vk),
     };
     store.sign_in.begin(&attempt(1), &pending).await.unwrap();
-    assert!(store.sign_in.spend(&attempt(1), "other").await.unwrap().is_none());
-    let taken = store.sign_in.spend(&attempt(1), "own").await.unwrap().unwrap();
+    let (code, other) = (AnswerDigest::new("code", "c"), AnswerDigest::new("code", "d"));
+    let spend = async |browser, answer| store.sign_in.spend(&attempt(1), browser, answer).await.unwrap();
+    assert!(matches!(spend("other", &code).await, SpentSignIn::Unknown));
+    let SpentSignIn::Begun(taken) = spend("own", &code).await else { panic!("not taken back") };
     assert_eq!((taken.nonce.as_str(), taken.return_to), ("nonce", ReturnTo::Provider(Provider::Vk)));
-    assert!(store.sign_in.spend(&attempt(1), "own").await.unwrap().is_none());
+    assert!(matches!(spend("own", &code).await, SpentSignIn::Repeated(SignInEnd::UnderWay)));
+    assert!(matches!(spend("own", &other).await, SpentSignIn::AnsweredBefore));
+    assert!(matches!(spend("other", &code).await, SpentSignIn::Unknown));
 }

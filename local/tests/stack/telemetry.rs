@@ -13,7 +13,7 @@ fn metrics() -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn what_happened_to_a_connection_is_audited_with_a_correlation_id() {
+async fn what_a_person_and_the_sweep_did_is_audited_with_a_correlation_id() {
     start_log();
     let (test, merchant) = TestStack::connected().await;
     merchant.connect(ANNA).await;
@@ -22,12 +22,15 @@ async fn what_happened_to_a_connection_is_audited_with_a_correlation_id() {
     test.stack.vk().deactivate(ANNA, None);
     test.stack.sweep().await.unwrap();
     merchant.disconnect().await;
+    merchant.browser.submit(merchant.open("/vk").await.form("/logout")).await;
     let audit = logged_by("audit");
     let events: Vec<_> = audit.iter().map(|line| line["fields"]["event"].as_str().unwrap()).collect();
-    assert_eq!(events, ["connected", "reconnected", "broken", "recovered", "disconnected"]);
+    let of_connection = ["connected", "reconnected", "broken", "recovered", "disconnected"];
+    assert_eq!(events, [&["signed_in"], &of_connection[..], &["signed_out"]].concat());
     for line in &audit {
         assert_eq!(line["fields"]["user"], ROMASHKA);
-        assert_eq!(line["fields"]["provider"], "vk");
+        let is_of_connection = of_connection.iter().any(|event| line["fields"]["event"] == *event);
+        assert_eq!(line["fields"]["provider"] == "vk", is_of_connection, "{line}");
         assert!(line["span"]["correlation_id"].as_str().is_some_and(|id| !id.is_empty()), "{line}");
     }
 }

@@ -2,12 +2,15 @@
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::config::ApiConfig;
+use super::lenient::{Lenient, Loose};
 use super::scopes::Permissions;
 use super::verdict::ApiError;
 use crate::domain::secret::AccessToken;
 use crate::domain::{Account, Liveness, Unknown};
+use crate::error_chain::Cause;
 use crate::http_client::{HttpAnswer, HttpClient, HttpError};
 
 /// Calls the API's methods with a user's token.
@@ -17,13 +20,15 @@ pub(super) struct Api {
     config: ApiConfig,
 }
 
-/// A call without a usable answer: what that means for the token, and VK's code where it gave one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// A call without a usable answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Fault {
-    /// The verdict; never [`Liveness::Alive`].
+    /// What that means for the token; never [`Liveness::Alive`].
     pub(super) liveness: Liveness,
-    /// VK's `error_code`.
+    /// VK's `error_code`, where it gave one.
     pub(super) code: Option<i64>,
+    /// What happened.
+    pub(super) cause: Cause,
 }
 
 /// The owner of a token.
@@ -36,18 +41,18 @@ pub(super) struct Profile {
 }
 
 #[derive(Deserialize)]
-struct Envelope<T> {
-    response: Option<T>,
-    error: Option<ApiError>,
+struct Envelope {
+    response: Option<Value>,
+    error: Option<Loose<ApiError>>,
 }
 
 /// Only `id` is guaranteed.
 #[derive(Deserialize)]
 struct User {
     id: u64,
-    first_name: Option<String>,
-    last_name: Option<String>,
-    deactivated: Option<serde::de::IgnoredAny>,
+    first_name: Option<Loose<String>>,
+    last_name: Option<Loose<String>>,
+    deactivated: Option<Lenient>,
 }
 
 impl Api {
@@ -59,17 +64,23 @@ impl Api {
     /// The token's owner (`users.get` without `user_ids`).
     pub(super) async fn profile(&self, token: &AccessToken) -> Result<Profile, Fault> {
         let users: Vec<User> = self.call("users.get", token).await?;
-        let [user] = <[User; 1]>::try_from(users).map_err(|_| Fault::unknown(Unknown::Inconclusive))?;
-        let name = |name: Option<String>| name.unwrap_or_default();
+        let [user] = <[User; 1]>::try_from(users).map_err(|_| Fault::odd("not one user"))?;
+        let name = |name: Option<Loose<String>>| name.and_then(Loose::value).unwrap_or_default();
         Ok(Profile {
             account: Account::new(user.id.to_string(), &name(user.first_name), &name(user.last_name)),
-            deactivated: user.deactivated.is_some(),
+            deactivated: user
+                .deactivated
+                .as_ref()
+                .and_then(Lenient::text)
+                .is_some_and(|state| !state.is_empty()),
         })
     }
 
     /// What the person granted (`account.getAppPermissions`).
     pub(super) async fn permissions(&self, token: &AccessToken) -> Result<Permissions, Fault> {
-        self.call("account.getAppPermissions", token).await.map(Permissions::granted)
+        let mask: Lenient = self.call("account.getAppPermissions", token).await?;
+        let mask = mask.number().and_then(|mask| u32::try_from(mask).ok());
+        mask.map(Permissions::granted).ok_or_else(|| Fault::odd("rights that are no bit mask"))
     }
 
     async fn call<T: DeserializeOwned>(&self, method: &str, token: &AccessToken) -> Result<T, Fault> {
@@ -78,40 +89,55 @@ impl Api {
         let request = request.form(&[("v", &self.config.api_version)]);
         match self.http.send(request).await {
             Ok(answer) => read(&answer),
-            Err(HttpError::Tls(_)) => Err(Fault::unknown(Unknown::OurFault)),
-            Err(_) => Err(Fault::unknown(Unknown::Transient)),
+            Err(error) => {
+                let class = match error {
+                    HttpError::Tls(_) => Unknown::OurFault,
+                    _ => Unknown::Transient,
+                };
+                Err(Fault::unknown(class, Cause::of(&error).unwrap_or_else(|| Cause::new("no answer"))))
+            }
         }
     }
 }
 
 /// Reads an answer. VK reports errors with status 200, and outages as pages of any status.
 fn read<T: DeserializeOwned>(answer: &HttpAnswer) -> Result<T, Fault> {
-    if answer.headers.get("x-challenge").is_some_and(|value| value == "required") {
-        return Err(Fault::unknown(Unknown::Inconclusive));
+    let status = || Cause::new(format!("HTTP {}", answer.status.as_u16()));
+    if answer.is_challenge() {
+        return Err(Fault::unknown(Unknown::Inconclusive, Cause::new("an anti-bot page")));
     }
-    if matches!(answer.status.as_u16(), 408 | 429 | 500..) {
-        return Err(Fault::unknown(Unknown::Transient));
+    if answer.is_outage() {
+        return Err(Fault::unknown(Unknown::Transient, status()));
     }
-    let envelope: Envelope<serde_json::Value> =
-        serde_json::from_slice(&answer.body).map_err(|_| Fault::unknown(Unknown::Transient))?;
-    match envelope {
-        Envelope { error: Some(error), .. } => {
-            Err(Fault { liveness: error.liveness(), code: Some(error.code) })
+    match serde_json::from_slice(&answer.body) {
+        Ok(Envelope { error: Some(error), .. }) => match error.value() {
+            Some(error) => Err(Fault {
+                liveness: error.liveness(),
+                code: Some(error.code()),
+                cause: Cause::new(error.to_string()),
+            }),
+            None => Err(Fault::odd("an error without a code")),
+        },
+        Ok(Envelope { response: Some(response), .. }) => {
+            serde_json::from_value(response).map_err(|_| Fault::odd("an answer of another shape"))
         }
-        Envelope { response: Some(response), .. } => {
-            serde_json::from_value(response).map_err(|_| Fault::unknown(Unknown::Inconclusive))
-        }
-        Envelope { .. } => Err(Fault::unknown(Unknown::Inconclusive)),
+        Ok(Envelope { .. }) => Err(Fault::odd("neither answer nor error")),
+        Err(_) => Err(Fault::unknown(Unknown::Transient, status())),
     }
 }
 
 impl Fault {
-    fn unknown(class: Unknown) -> Self {
-        Self { liveness: Liveness::Unknown(class), code: None }
+    fn unknown(class: Unknown, cause: Cause) -> Self {
+        Self { liveness: Liveness::Unknown(class), code: None, cause }
+    }
+
+    /// An answer that proves nothing.
+    fn odd(what: &str) -> Self {
+        Self::unknown(Unknown::Inconclusive, Cause::new(what))
     }
 
     /// Whether the same call is worth another try now.
-    pub(super) fn is_transient(self) -> bool {
+    pub(super) fn is_transient(&self) -> bool {
         self.liveness == Liveness::Unknown(Unknown::Transient)
     }
 }

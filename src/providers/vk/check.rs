@@ -2,24 +2,27 @@
 
 use futures_util::future::BoxFuture;
 
-use super::api::Api;
+use super::api::{Api, Fault};
 use crate::domain::{Liveness, OfflineReason, TokenSet, Unknown};
+use crate::error_chain::Cause;
 use crate::providers::{Check, CheckAnswer};
 
 impl Check for Api {
     fn check(&self, tokens: TokenSet, account_id: String) -> BoxFuture<'_, CheckAnswer> {
         Box::pin(async move {
-            let (liveness, code) = match self.profile(&tokens.access).await {
+            let unless =
+                |liveness, cause| CheckAnswer { liveness, code: None, cause: Some(Cause::new(cause)) };
+            match self.profile(&tokens.access).await {
                 Ok(profile) if profile.account.id != account_id => {
-                    (Liveness::Unknown(Unknown::Inconclusive), None)
+                    unless(Liveness::Unknown(Unknown::Inconclusive), "another account answered")
                 }
-                Ok(profile) if profile.deactivated => {
-                    (Liveness::Dead(OfflineReason::AccountUnavailable), None)
-                }
-                Ok(_) => (Liveness::Alive, None),
-                Err(fault) => (fault.liveness, fault.code),
-            };
-            CheckAnswer { liveness, code }
+                Ok(profile) if profile.deactivated => unless(
+                    Liveness::Dead(OfflineReason::AccountUnavailable),
+                    "VK calls the account unavailable",
+                ),
+                Ok(_) => CheckAnswer { liveness: Liveness::Alive, code: None, cause: None },
+                Err(Fault { liveness, code, cause }) => CheckAnswer { liveness, code, cause: Some(cause) },
+            }
         })
     }
 }

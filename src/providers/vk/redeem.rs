@@ -63,7 +63,7 @@ impl VkRedeem {
             }
             Ok(_) => {}
             // The profile proves the token; the rights show when they are used.
-            Err(fault) => tracing::warn!(provider_code = fault.code, "granted rights unknown"),
+            Err(fault) => tracing::warn!(cause = chain(&fault.cause), "granted rights unknown"),
         }
         Ok(())
     }
@@ -97,6 +97,7 @@ fn not_exchanged(error: &ExchangeError) -> Refusal {
     let code = match error {
         ExchangeError::AppRejected(_) | ExchangeError::Untrusted(_) => ErrorCode::AppRejected,
         ExchangeError::CodeRejected(_) => ErrorCode::TokenExchange,
+        ExchangeError::AccountRejected(reason) => code_of(*reason),
         ExchangeError::NoToken => ErrorCode::NoToken,
         ExchangeError::Unavailable(_) => ErrorCode::ProviderUnavailable,
         ExchangeError::Secret(_) => ErrorCode::Storage,
@@ -106,7 +107,7 @@ fn not_exchanged(error: &ExchangeError) -> Refusal {
 
 /// The account of a token, provided that it is the one VK named and that it is in use.
 fn owner(granted: &TokenGrant, profile: Result<Profile, Fault>) -> Result<Account, Refusal> {
-    let profile = profile.map_err(no_profile)?;
+    let profile = profile.map_err(|fault| no_profile(&fault))?;
     if profile.deactivated {
         return Err(Refusal::new(ErrorCode::AccountUnavailable, "VK calls the account unavailable"));
     }
@@ -117,15 +118,28 @@ fn owner(granted: &TokenGrant, profile: Result<Profile, Fault>) -> Result<Accoun
     Ok(profile.account)
 }
 
-/// What a person who came all this way can do about it: try later, tell us, allow more, or use
-/// another account.
-fn no_profile(fault: Fault) -> Refusal {
+/// What a person who came all this way can do about it: try later, tell us, or what
+/// [`code_of`] says.
+fn no_profile(fault: &Fault) -> Refusal {
     let code = match fault.liveness {
         Liveness::Unknown(Unknown::Transient) => ErrorCode::ProviderUnavailable,
         Liveness::Unknown(Unknown::OurFault) => ErrorCode::AppRejected,
-        Liveness::Dead(OfflineReason::PermissionMissing) => ErrorCode::PermissionMissing,
-        Liveness::Dead(OfflineReason::AccountUnavailable) => ErrorCode::AccountUnavailable,
-        _ => ErrorCode::Profile,
+        Liveness::Dead(reason) => code_of(reason),
+        Liveness::Unknown(Unknown::Inconclusive) | Liveness::Alive => ErrorCode::Profile,
     };
-    Refusal::new(code, format!("no profile, VK's code {:?}", fault.code))
+    Refusal::new(code, format!("no profile: {}", chain(&fault.cause)))
+}
+
+/// What stands in the way of a new connection, where the same would break a stored one.
+fn code_of(reason: OfflineReason) -> ErrorCode {
+    match reason {
+        OfflineReason::AccountUnavailable => ErrorCode::AccountUnavailable,
+        OfflineReason::ActionRequired => ErrorCode::ActionRequired,
+        OfflineReason::PermissionMissing => ErrorCode::PermissionMissing,
+        // The registration decides what kind of token VK gives.
+        OfflineReason::WrongTokenKind => ErrorCode::AppRejected,
+        OfflineReason::TokenRejected | OfflineReason::TokenExpired | OfflineReason::Unreadable => {
+            ErrorCode::Profile
+        }
+    }
 }

@@ -6,13 +6,14 @@ use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
 use super::config::{TokenConfig, TokenMethod};
-use super::lenient::Lenient;
+use super::lenient::{Lenient, Loose};
 use super::verdict::ApiError;
 use crate::domain::secret::{AccessToken, AuthorizationCode, ClientSecret};
-use crate::domain::{Liveness, Unknown};
+use crate::domain::{Liveness, OfflineReason, Unknown};
 use crate::error_chain::Cause;
 use crate::http_client::{HttpAnswer, HttpClient, HttpError};
 use crate::platform::Platform;
+use crate::providers::oauth::{ErrorKind, OAuthError};
 use crate::secrets::{ClientSecretSource, Secret, SecretError};
 
 /// The longest token stored, in characters; VK's are 85 to over 200.
@@ -46,6 +47,9 @@ pub(super) enum ExchangeError {
     /// VK refuses the code: expired, used, or of another redirect URI.
     #[error("VK refuses the code: {0}")]
     CodeRejected(String),
+    /// VK refuses the account, for a reason that only the person can mend.
+    #[error("VK refuses the account: {}", .0.code())]
+    AccountRejected(OfflineReason),
     /// The answer has neither error nor token.
     #[error("VK's answer has no token")]
     NoToken,
@@ -63,7 +67,7 @@ pub(super) enum ExchangeError {
 /// The endpoint's answer, good or bad.
 #[derive(Deserialize)]
 struct TokenAnswer {
-    access_token: Option<Zeroizing<String>>,
+    access_token: Option<Loose<Zeroizing<String>>>,
     user_id: Option<Lenient>,
     /// 0 and negative mean that the token does not expire.
     expires_in: Option<Lenient>,
@@ -141,17 +145,24 @@ impl TokenEndpoint {
     }
 }
 
-/// Reads an answer. VK sends errors with status 401, so the body counts whatever the status.
+/// Reads an answer. VK sends errors with status 401, so a body counts at any status but an outage's.
 fn read(answer: &HttpAnswer, now: Timestamp) -> Result<TokenGrant, ExchangeError> {
-    let parsed: TokenAnswer = serde_json::from_slice(&answer.body)
-        .map_err(|_| ExchangeError::Unavailable(Cause::new("not JSON")))?;
+    let parsed = serde_json::from_slice::<TokenAnswer>(&answer.body).ok();
+    let unavailable = |parsed: Option<&TokenAnswer>| {
+        let named = parsed
+            .and_then(|parsed| parsed.error.as_ref())
+            .map_or("no error named".to_owned(), ErrorField::name);
+        ExchangeError::Unavailable(Cause::new(format!("HTTP {}, {named}", answer.status.as_u16())))
+    };
+    if answer.is_outage() || answer.is_challenge() {
+        return Err(unavailable(parsed.as_ref()));
+    }
+    let parsed = parsed.ok_or_else(|| unavailable(None))?;
     if let Some(error) = parsed.error {
         return Err(error.into());
     }
-    if matches!(answer.status.as_u16(), 408 | 429 | 500..) {
-        return Err(ExchangeError::Unavailable(Cause::new("overloaded")));
-    }
-    let token = parsed.access_token.filter(|token| is_token(token)).ok_or(ExchangeError::NoToken)?;
+    let token = parsed.access_token.and_then(Loose::value).filter(|token| is_token(token));
+    let token = token.ok_or(ExchangeError::NoToken)?;
     let seconds = parsed.expires_in.as_ref().and_then(Lenient::number).unwrap_or_default();
     let lifetime = SignedDuration::from_secs(seconds);
     Ok(TokenGrant {
@@ -171,29 +182,44 @@ impl ExchangeError {
     }
 }
 
-impl From<ErrorField> for ExchangeError {
-    fn from(error: ErrorField) -> Self {
-        match error {
-            ErrorField::Name(name) => match name.as_str() {
-                "invalid_client" | "unauthorized_client" => Self::AppRejected(name),
-                "server_error" | "temporarily_unavailable" => Self::Unavailable(Cause::new("VK says so")),
-                _ => Self::CodeRejected(plain(&name)),
-            },
-            ErrorField::Api(error) => match error.liveness() {
-                Liveness::Unknown(Unknown::Transient) => Self::Unavailable(Cause::new("VK says so")),
-                Liveness::Unknown(Unknown::OurFault) => Self::AppRejected(error.code.to_string()),
-                _ => Self::CodeRejected(error.code.to_string()),
-            },
-            ErrorField::Other(_) => Self::CodeRejected("unnamed".to_owned()),
+impl ErrorField {
+    /// The error's own name, as a log may carry it.
+    fn name(&self) -> String {
+        match self {
+            Self::Name(name) => OAuthError::new(name).to_string(),
+            Self::Api(error) => error.to_string(),
+            Self::Other(_) => "unnamed".to_owned(),
         }
     }
 }
 
-/// An error's name as a log may carry it: VK's names are short and lower-case, anything else could
-/// be an echo.
-fn plain(name: &str) -> String {
-    let ok = name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    if ok { name.to_owned() } else { "unnamed".to_owned() }
+impl From<ErrorField> for ExchangeError {
+    fn from(error: ErrorField) -> Self {
+        let name = error.name();
+        match error {
+            ErrorField::Name(given) if given == "need_validation" => {
+                Self::AccountRejected(OfflineReason::ActionRequired)
+            }
+            ErrorField::Name(_) => match OAuthError::new(&name).kind() {
+                ErrorKind::OurApp => Self::AppRejected(name),
+                ErrorKind::Outage => Self::Unavailable(Cause::new(name)),
+                ErrorKind::Other => Self::CodeRejected(name),
+            },
+            ErrorField::Api(error) => match error.liveness() {
+                Liveness::Unknown(Unknown::OurFault) => Self::AppRejected(name),
+                Liveness::Unknown(Unknown::Transient | Unknown::Inconclusive) => {
+                    Self::Unavailable(Cause::new(name))
+                }
+                Liveness::Dead(
+                    reason @ (OfflineReason::AccountUnavailable
+                    | OfflineReason::ActionRequired
+                    | OfflineReason::PermissionMissing),
+                ) => Self::AccountRejected(reason),
+                Liveness::Dead(_) | Liveness::Alive => Self::CodeRejected(name),
+            },
+            ErrorField::Other(_) => Self::CodeRejected(name),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -252,7 +278,8 @@ mod tests {
     #[test]
     fn errors_tell_the_application_from_the_code_and_from_an_outage() {
         use ExchangeError::{AppRejected, CodeRejected, Unavailable};
-        let app = ["\"invalid_client\"", "\"unauthorized_client\"", r#"{"error_code":8}"#];
+        let app =
+            ["\"invalid_client\"", "\"unauthorized_client\"", "\"invalid_request\"", r#"{"error_code":8}"#];
         let code = ["\"invalid_grant\"", "\"anything\"", r#"{"error_code":5}"#, "7", "[]"];
         let outage = ["\"server_error\"", "\"temporarily_unavailable\"", r#"{"error_code":10}"#];
         let read = |error: &str| {
@@ -270,6 +297,32 @@ mod tests {
         {
             let answer = read_answer(StatusCode::from_u16(status).unwrap(), body);
             assert!(matches!(answer, Err(ExchangeError::Unavailable(_))), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn an_outage_is_no_verdict_on_code_or_application() {
+        for error in ["service_unavailable", "invalid_client", "invalid_grant"] {
+            for status in [408, 429, 500, 502, 503, 504] {
+                let body = format!(r#"{{"error":"{error}"}}"#);
+                let answer = read_answer(StatusCode::from_u16(status).unwrap(), &body).unwrap_err();
+                let cause = format!("VK is unavailable: HTTP {status}, {error}");
+                assert_eq!(crate::error_chain::chain(&answer), cause);
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_about_the_person_is_no_stale_code() {
+        use OfflineReason::{AccountUnavailable, ActionRequired};
+        let table = [
+            (r#""need_validation""#, ActionRequired),
+            (r#"{"error_code":17,"error_msg":"Validation required"}"#, ActionRequired),
+            (r#"{"error_code":18}"#, AccountUnavailable),
+        ];
+        for (error, reason) in table {
+            let answer = read_body(&format!(r#"{{"error":{error}}}"#)).unwrap_err();
+            assert!(matches!(answer, ExchangeError::AccountRejected(found) if found == reason), "{error}");
         }
     }
 

@@ -1,6 +1,8 @@
 //! What VK's error codes mean for a connection ("Error codes" in VK's API reference, and VK's
 //! published schema for the codes it does not list).
 
+use std::fmt;
+
 use serde::Deserialize;
 
 use super::lenient::Lenient;
@@ -10,40 +12,60 @@ use crate::domain::{Liveness, OfflineReason, Unknown};
 #[derive(Deserialize)]
 pub(super) struct ApiError {
     #[serde(rename = "error_code")]
-    pub(super) code: i64,
+    code: Lenient,
     #[serde(rename = "error_subcode")]
     subcode: Option<Lenient>,
     #[serde(rename = "error_msg")]
     message: Option<Lenient>,
 }
 
+/// Parts of `error_msg` that tell apart what code 5, "user authorization failed", stands for. VK
+/// words them in more than one way.
+const BLOCKED: [&str; 4] = ["blocked", "banned", "deactivated", "deleted"];
+const OUR_MISTAKE: [&str; 2] = ["another ip address", "no access_token passed"];
+
 impl ApiError {
-    /// The verdict on the token the call was made with. A code outside the table proves nothing.
+    /// VK's `error_code`; 0, which is none of its codes, where it is no number.
+    pub(super) fn code(&self) -> i64 {
+        self.code.number().unwrap_or_default()
+    }
+
+    /// The verdict on the token the call was made with. A code outside the table proves nothing, and
+    /// neither does a subcode outside it, where subcodes decide.
     pub(super) fn liveness(&self) -> Liveness {
         use Liveness::{Dead, Unknown as Keep};
         use OfflineReason as Why;
-        let subcode = self.subcode.as_ref().and_then(Lenient::number);
-        match self.code {
-            5 if self.blames_us() => Keep(Unknown::OurFault),
-            5 | 1117 | 3609 => Dead(Why::TokenRejected),
-            18 | 37 | 3610 | 3611 => Dead(Why::AccountUnavailable),
-            17 | 24 | 25 | 3300..=3305 | 11500 => Dead(Why::ActionRequired),
-            7 | 203 | 205 | 260 => Dead(Why::PermissionMissing),
-            15 if subcode == Some(1133) => Dead(Why::PermissionMissing),
-            27 | 28 | 1114 | 1116 | 1118 => Dead(Why::WrongTokenKind),
-            1 | 6 | 9 | 10 | 29 | 32 | 36 | 43 | 1105 => Keep(Unknown::Transient),
-            15 if subcode == Some(1134) => Keep(Unknown::OurFault),
-            2 | 3 | 4 | 8 | 11 | 16 | 20 | 21 | 23 | 33..=35 | 38 | 42 | 100 | 101 | 113 | 150 | 9999 => {
+        match (self.code(), self.subcode.as_ref().and_then(Lenient::number)) {
+            (5, subcode) if subcode == Some(1130) || self.says(&OUR_MISTAKE) => Keep(Unknown::OurFault),
+            (5, _) if self.says(&BLOCKED) => Dead(Why::AccountUnavailable),
+            (5 | 1117 | 3609, _) => Dead(Why::TokenRejected),
+            (18 | 37 | 3610 | 3611, _) => Dead(Why::AccountUnavailable),
+            (17 | 24 | 25 | 41 | 3300..=3305 | 11500, _) => Dead(Why::ActionRequired),
+            (7 | 203 | 205 | 260 | 1051, _) | (15, Some(1133)) => Dead(Why::PermissionMissing),
+            (27 | 28 | 1114 | 1116 | 1118, _) => Dead(Why::WrongTokenKind),
+            (1 | 6 | 9 | 10 | 29 | 32 | 36 | 43 | 601 | 1105, _) => Keep(Unknown::Transient),
+            (8, None | Some(1000 | 1001)) | (15, Some(1134)) => Keep(Unknown::OurFault),
+            (2..=4 | 11..=13 | 16 | 20 | 21 | 23 | 33..=35 | 38 | 42 | 100 | 101 | 113 | 150 | 9999, _) => {
                 Keep(Unknown::OurFault)
             }
             _ => Keep(Unknown::Inconclusive),
         }
     }
 
-    /// "User authorization failed" also stands for two mistakes of the caller.
-    fn blames_us(&self) -> bool {
+    fn says(&self, parts: &[&str]) -> bool {
         let message = self.message.as_ref().and_then(Lenient::text).unwrap_or_default().to_lowercase();
-        message.contains("another ip address") || message.contains("no access_token passed")
+        parts.iter().any(|part| message.contains(part))
+    }
+}
+
+/// Code and subcode, which a log may carry.
+impl fmt::Display for ApiError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "error {}", self.code())?;
+        match self.subcode.as_ref().and_then(Lenient::number) {
+            Some(subcode) => write!(formatter, "/{subcode}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -52,7 +74,7 @@ mod tests {
     use super::*;
 
     fn verdict(code: i64) -> Liveness {
-        ApiError { code, subcode: None, message: None }.liveness()
+        ApiError { code: Lenient::Number(code), subcode: None, message: None }.liveness()
     }
 
     fn verdict_of(json: &str) -> Liveness {
@@ -64,8 +86,8 @@ mod tests {
         let table = [
             (OfflineReason::TokenRejected, &[5, 1117, 3609][..]),
             (OfflineReason::AccountUnavailable, &[18, 37, 3610, 3611]),
-            (OfflineReason::ActionRequired, &[17, 24, 25, 3300, 3301, 3302, 3303, 3304, 3305, 11500]),
-            (OfflineReason::PermissionMissing, &[7, 203, 205, 260]),
+            (OfflineReason::ActionRequired, &[17, 24, 25, 41, 3300, 3301, 3302, 3303, 3304, 3305, 11500]),
+            (OfflineReason::PermissionMissing, &[7, 203, 205, 260, 1051]),
             (OfflineReason::WrongTokenKind, &[27, 28, 1114, 1116, 1118]),
         ];
         for (reason, codes) in table {
@@ -78,11 +100,11 @@ mod tests {
     #[test]
     fn codes_that_say_nothing_of_the_token_keep_the_connection() {
         let table = [
-            (Unknown::Transient, &[1, 6, 9, 10, 29, 32, 36, 43, 1105][..]),
-            (Unknown::Inconclusive, &[14, 15, 0, -1, 12345]),
+            (Unknown::Transient, &[1, 6, 9, 10, 29, 32, 36, 43, 601, 1105][..]),
+            (Unknown::Inconclusive, &[14, 15, 30, 39, 40, 200, 600, 603, 1400, 0, -1, 12345]),
             (
                 Unknown::OurFault,
-                &[2, 3, 4, 8, 11, 16, 20, 21, 23, 33, 34, 35, 38, 42, 100, 101, 113, 150, 9999],
+                &[2, 3, 4, 8, 11, 12, 13, 16, 20, 21, 23, 33, 34, 35, 38, 42, 100, 101, 113, 150, 9999],
             ),
         ];
         for (class, codes) in table {
@@ -98,6 +120,41 @@ mod tests {
             let json = format!(r#"{{"error_code":5,"error_msg":"User authorization failed: {message}"}}"#);
             assert_eq!(verdict_of(&json), Liveness::Unknown(Unknown::OurFault));
         }
+    }
+
+    #[test]
+    fn code_5_about_another_address_is_not_final_however_it_says_so() {
+        let verdict =
+            verdict_of(r#"{"error_code":5,"error_subcode":1130,"error_msg":"User authorization failed"}"#);
+        assert_eq!(verdict, Liveness::Unknown(Unknown::OurFault));
+    }
+
+    #[test]
+    fn code_5_about_a_blocked_person_is_about_the_account() {
+        for message in ["user is blocked", "User is Blocked.", "this user was banned", "user is deactivated"]
+        {
+            let json = format!(r#"{{"error_code":5,"error_msg":"User authorization failed: {message}"}}"#);
+            assert_eq!(verdict_of(&json), Liveness::Dead(OfflineReason::AccountUnavailable), "{message}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_subcode_of_8_or_15_proves_nothing() {
+        for (code, subcode, verdict) in [
+            (8, 1000, Unknown::OurFault),
+            (8, 1001, Unknown::OurFault),
+            (8, 1002, Unknown::Inconclusive),
+            (15, 1135, Unknown::Inconclusive),
+        ] {
+            let json = format!(r#"{{"error_code":{code},"error_subcode":{subcode}}}"#);
+            assert_eq!(verdict_of(&json), Liveness::Unknown(verdict), "{code}/{subcode}");
+        }
+    }
+
+    #[test]
+    fn a_code_is_read_however_it_is_spelled() {
+        assert_eq!(verdict_of(r#"{"error_code":"18"}"#), Liveness::Dead(OfflineReason::AccountUnavailable));
+        assert_eq!(verdict_of(r#"{"error_code":[]}"#), Liveness::Unknown(Unknown::Inconclusive));
     }
 
     #[test]
