@@ -30,7 +30,7 @@ pub(in crate::store) mod connection {
     pub(in crate::store) const ACCESS_EXPIRES_AT: &str = "access_expires_at";
 }
 
-/// The rows of `SESSIONS_TABLE`: sessions, attempts, sign-ins, rate limits. Partition key
+/// The rows of `SESSIONS_TABLE`: sessions, attempts, sign-ins, rate limits, tombstones. Partition key
 /// [`ID`](session::ID).
 pub(in crate::store) mod session {
     pub(in crate::store) const ID: &str = "id";
@@ -56,6 +56,9 @@ pub(in crate::store) mod session {
     pub(in crate::store) const PKCE_VERIFIER: &str = "pkce_verifier";
     /// Where the person returns to.
     pub(in crate::store) const RETURN_TO: &str = "place";
+    /// A tombstone's own id and time (RFC 3339).
+    pub(in crate::store) const GONE: &str = "gone";
+    pub(in crate::store) const GONE_AT: &str = "gone_at";
     /// What a rate limit has counted.
     pub(in crate::store) const ACTIONS: &str = "actions";
 }

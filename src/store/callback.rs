@@ -1,18 +1,25 @@
 //! Finishing an attempt: its state spent, then the connection saved.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, Update};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ConditionCheck, Put, ReturnValuesOnConditionCheckFailure, Update,
+};
 use jiff::{SignedDuration, Timestamp};
 
 use super::attributes::{account_id, connection as c, session as a};
+use super::batch_read::{BatchRead, keys};
 use super::rows::{self, Item, b, rfc3339, s, seconds, session_is_live, session_is_live_values};
+use super::tombstone::{self, Gone};
 use super::transaction::{Outcome, Part, Transactions, never, never_there};
 use super::{RACE_POLICY, StoreError, write_row};
 use crate::config::{ConfigError, Env};
 use crate::domain::{
-    ATTEMPT_LIFETIME, Account, AttemptId, ErrorCode, Expiry, Generation, Provider, SessionCredential,
-    SessionLimits, UserId,
+    ATTEMPT_LIFETIME, Account, AnswerDigest, AttemptId, ErrorCode, Expiry, Generation, Provider,
+    SessionCredential, SessionLimits, UserId,
 };
+use crate::error_chain::chain;
 use crate::platform::{Clock, Platform};
 use crate::retry::Retry;
 
@@ -20,6 +27,7 @@ use crate::retry::Retry;
 pub struct CallbackStore {
     client: Client,
     transactions: Transactions,
+    batch: BatchRead,
     retry: Retry,
     clock: Clock,
     connections_table: String,
@@ -38,8 +46,10 @@ pub enum Spend {
     Unknown,
     /// Its ten minutes have passed.
     Expired,
-    /// It was spent before.
+    /// It was spent before, by this same answer.
     Used(Earlier),
+    /// It was spent before, by another answer.
+    AnsweredBefore,
 }
 
 /// What is known of the callback that spent an attempt before this one came.
@@ -58,10 +68,12 @@ const UNDER_WAY_FOR: SignedDuration = SignedDuration::from_secs(30);
 
 /// A connection to be saved, replacing whatever the row held.
 pub struct NewConnection<'a> {
-    /// Whose.
-    pub user: &'a UserId,
+    /// Whose, and by which session.
+    pub credential: &'a SessionCredential,
     /// Where to.
     pub provider: Provider,
+    /// What was there before the provider was called.
+    pub seen: &'a Seen,
     /// The generation the token was sealed for.
     pub generation: &'a Generation,
     /// The sealed tokens.
@@ -79,13 +91,28 @@ pub enum Saved {
     Connected,
     /// An earlier connection.
     Reconnected,
+    /// Nothing was saved: the person has signed out since, or the session ran out.
+    NotSignedIn,
+    /// Nothing was saved: the person has disconnected since, or connected by another attempt.
+    Overtaken,
 }
 
-/// The parts of the transaction that spends an attempt.
+/// What was in a connection's place before the provider was called. A save is fenced by it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Seen {
+    /// Whether there was a connection, working or not.
+    pub is_connected: bool,
+    generation: Option<Generation>,
+    gone: Option<Gone>,
+}
+
+/// The parts of the two transactions.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Write {
     Session,
     Attempt,
+    Tombstone,
+    Connection,
 }
 
 impl CallbackStore {
@@ -93,6 +120,7 @@ impl CallbackStore {
     pub fn new(platform: &Platform, env: &Env) -> Result<Self, ConfigError> {
         Ok(Self {
             transactions: Transactions::new(platform),
+            batch: BatchRead::new(platform, "read connection"),
             retry: Retry::new(platform, RACE_POLICY),
             client: Client::new(&platform.aws),
             clock: platform.clock.clone(),
@@ -124,11 +152,12 @@ impl CallbackStore {
         credential: &SessionCredential,
         provider: Provider,
         attempt: &AttemptId,
+        answer: &AnswerDigest,
     ) -> Result<Spend, StoreError> {
         let now = self.clock.now();
         let parts = vec![
             Part::update(Write::Session, self.forget_attempt(credential, attempt, now)?),
-            Part::update(Write::Attempt, self.spend_attempt(credential, provider, attempt, now)?),
+            Part::update(Write::Attempt, self.spend_attempt(credential, provider, attempt, answer, now)?),
         ];
         let Outcome::Refused(refused) = self.transactions.write("spend attempt", parts).await? else {
             return Ok(Spend::Spent);
@@ -138,7 +167,7 @@ impl CallbackStore {
             return Ok(Spend::NotSignedIn);
         }
         let row = refused.into_iter().find_map(|refused| refused.row).unwrap_or_default();
-        Ok(why_refused(&row, credential, provider, now))
+        Ok(why_refused(&row, credential, provider, answer, now))
     }
 
     /// Takes the attempt off the session's list of open ones, which counts as activity.
@@ -165,12 +194,14 @@ impl CallbackStore {
         credential: &SessionCredential,
         provider: Provider,
         attempt: &AttemptId,
+        answer: &AnswerDigest,
         now: Timestamp,
     ) -> Result<Update, StoreError> {
         let update = Update::builder()
             .table_name(&self.sessions_table)
             .set_key(Some(rows::attempt_key(attempt)))
-            .update_expression(format!("SET {} = :now", a::SPENT_AT))
+            .update_expression(format!("SET {} = :now, {} = :answer", a::SPENT_AT, a::ANSWER))
+            .expression_attribute_values(":answer", s(answer.as_str()))
             .condition_expression(format!(
                 "{} = :session AND {} = :user AND {} = :provider AND {} > :born_after \
                  AND attribute_not_exists({})",
@@ -205,36 +236,91 @@ impl CallbackStore {
         noted.map(drop).map_err(|error| StoreError::of_sdk("note failure", &error))
     }
 
-    /// Whether the person has a connection to the provider, working or not.
-    pub async fn is_connected(&self, user: &UserId, provider: Provider) -> Result<bool, StoreError> {
-        let get = self
-            .client
-            .get_item()
-            .table_name(&self.connections_table)
-            .set_key(Some(rows::connection_key(user, provider)))
-            .projection_expression(c::USER_ID)
-            .consistent_read(true);
-        let answer = get.send().await.map_err(|error| StoreError::of_sdk("read connection", &error))?;
-        Ok(answer.item.is_some())
+    /// Reads what is in a connection's place, before the provider is called.
+    pub async fn seen(&self, user: &UserId, provider: Provider) -> Result<Seen, StoreError> {
+        let connection = keys([rows::connection_key(user, provider)]);
+        let connection = connection.projection_expression(format!("{}, {}", c::USER_ID, c::GENERATION));
+        let mut found = self
+            .batch
+            .read(HashMap::from([
+                (self.connections_table.clone(), connection.build()?),
+                (self.sessions_table.clone(), keys([tombstone::key(user, provider)]).build()?),
+            ]))
+            .await?;
+        let mut row = |table: &String| found.remove(table).unwrap_or_default().pop();
+        let (connection, gone) = (row(&self.connections_table), row(&self.sessions_table));
+        Ok(Seen {
+            is_connected: connection.is_some(),
+            generation: connection.as_ref().and_then(rows::generation),
+            gone: gone.as_ref().and_then(Gone::of),
+        })
     }
 
-    /// Saves a connection as online and checked now. The whole row is replaced, so that nothing of
-    /// an earlier failure stays.
+    /// Saves a connection as online and checked now, provided that the session lives and that nothing
+    /// has changed since it was seen. The whole row is replaced, so that nothing of an earlier failure
+    /// stays. The code is used up by now, so a lost answer is looked up, not guessed.
     pub async fn save(&self, connection: NewConnection<'_>) -> Result<Saved, StoreError> {
-        let put = self.client.put_item().table_name(&self.connections_table);
-        let put = put.set_item(Some(self.row(&connection))).return_values(ReturnValue::AllOld);
-        // The code is used up by now, so a transaction on the same row is waited out.
-        let saved = write_row(&self.retry, || put.clone().send()).await;
-        let saved = saved.map_err(|error| StoreError::of_sdk("save connection", &error))?;
-        // A put whose first answer was lost finds its own row when it is repeated.
-        let replaced = saved.attributes.as_ref().and_then(rows::generation);
-        let replaced = replaced.filter(|replaced| replaced != connection.generation);
-        Ok(if replaced.is_some() { Saved::Reconnected } else { Saved::Connected })
+        let saved = if connection.seen.is_connected { Saved::Reconnected } else { Saved::Connected };
+        let refused = match self.transactions.write("save connection", self.parts_of(&connection)?).await {
+            Ok(Outcome::Done) => return Ok(saved),
+            Ok(Outcome::Refused(refused)) => refused,
+            Err(error) => {
+                return if self.is_there(&connection).await { Ok(saved) } else { Err(error) };
+            }
+        };
+        let is_refused = |part| refused.iter().find(|refused| refused.part == part);
+        // A write whose first answer was lost finds its own row when it is repeated.
+        let found = is_refused(Write::Connection).and_then(|refused| refused.row.as_ref());
+        if found.and_then(rows::generation).as_ref() == Some(connection.generation) {
+            return Ok(saved);
+        }
+        Ok(if is_refused(Write::Session).is_some() { Saved::NotSignedIn } else { Saved::Overtaken })
+    }
+
+    fn parts_of(&self, connection: &NewConnection<'_>) -> Result<Vec<Part<Write>>, StoreError> {
+        let (credential, provider, seen) = (connection.credential, connection.provider, connection.seen);
+        let live = ConditionCheck::builder()
+            .table_name(&self.sessions_table)
+            .set_key(Some(rows::session_key(&credential.session_id())))
+            .condition_expression(session_is_live())
+            .set_expression_attribute_values(Some(session_is_live_values(
+                credential,
+                self.limits,
+                self.clock.now(),
+            )));
+        let gone =
+            tombstone::unchanged(&self.sessions_table, credential.user(), provider, seen.gone.as_ref())?;
+        let put = Put::builder()
+            .table_name(&self.connections_table)
+            .set_item(Some(self.row(connection)))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let put = match &seen.generation {
+            None => put.condition_expression(format!("attribute_not_exists({})", c::GENERATION)),
+            Some(seen) => put
+                .condition_expression(format!("{} = :seen", c::GENERATION))
+                .expression_attribute_values(":seen", s(seen.as_str())),
+        };
+        Ok(vec![
+            Part::condition_check(Write::Session, live.build()?),
+            Part::condition_check(Write::Tombstone, gone),
+            Part::put(Write::Connection, put.build()?),
+        ])
+    }
+
+    /// Whether a connection whose answer was lost is saved, as far as can be known.
+    async fn is_there(&self, connection: &NewConnection<'_>) -> bool {
+        match self.seen(connection.credential.user(), connection.provider).await {
+            Ok(seen) => seen.generation.as_ref() == Some(connection.generation),
+            Err(error) => {
+                tracing::error!(error = chain(&error), "it is not known whether a connection was saved");
+                false
+            }
+        }
     }
 
     fn row(&self, connection: &NewConnection<'_>) -> Item {
         let now = rfc3339(self.clock.now());
-        let mut row = rows::connection_key(connection.user, connection.provider);
+        let mut row = rows::connection_key(connection.credential.user(), connection.provider);
         let attributes = [
             (c::ACCESS_TOKEN, b(connection.sealed_tokens.clone())),
             (c::FIRST_NAME, s(&connection.account.first_name)),
@@ -254,7 +340,13 @@ impl CallbackStore {
     }
 }
 
-fn why_refused(row: &Item, credential: &SessionCredential, provider: Provider, now: Timestamp) -> Spend {
+fn why_refused(
+    row: &Item,
+    credential: &SessionCredential,
+    provider: Provider,
+    answer: &AnswerDigest,
+    now: Timestamp,
+) -> Spend {
     let own = rows::text(row, a::SESSION_ID) == Some(credential.session_id().as_str())
         && rows::text(row, a::USER_ID) == Some(credential.user().as_str())
         && rows::text(row, a::PROVIDER) == Some(provider.key());
@@ -262,6 +354,10 @@ fn why_refused(row: &Item, credential: &SessionCredential, provider: Provider, n
         return Spend::Unknown;
     }
     let Some(spent_at) = rows::epoch(row, a::SPENT_AT) else { return Spend::Expired };
+    // An earlier build kept no digest.
+    if rows::text(row, a::ANSWER).is_some_and(|first| first != answer.as_str()) {
+        return Spend::AnsweredBefore;
+    }
     Spend::Used(match rows::text(row, a::FAILURE).and_then(ErrorCode::from_code) {
         Some(code) => Earlier::Failed(code),
         None if now.duration_since(spent_at) < UNDER_WAY_FOR => Earlier::UnderWay,

@@ -1,23 +1,26 @@
 //! Disconnecting: the session checked and the connection deleted, in one transaction.
 
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete};
 
 use super::StoreError;
-use super::attributes::connection::USER_ID;
 use super::rate_limit;
 use super::rows::{self, session_is_live, session_is_live_values};
+use super::tombstone::{self, Gone};
 use super::transaction::{Outcome, Part, Transactions, never, never_there};
 use crate::config::{ConfigError, Env};
-use crate::domain::{Provider, SessionCredential, SessionLimits};
-use crate::platform::{Clock, Platform};
+use crate::domain::{Provider, SessionCredential, SessionLimits, UserId};
+use crate::platform::{Clock, Entropy, Platform};
 
 /// Disconnections a person may make in a calendar minute.
 const PER_MINUTE: i64 = 30;
 
 /// Deletes connections.
 pub struct DisconnectStore {
+    client: Client,
     transactions: Transactions,
     clock: Clock,
+    entropy: Entropy,
     connections_table: String,
     sessions_table: String,
     limits: SessionLimits,
@@ -26,10 +29,8 @@ pub struct DisconnectStore {
 /// What became of a disconnection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Removed {
-    /// The connection and its token are gone.
+    /// The connection and its token are gone, if there was one.
     Removed,
-    /// There was none.
-    NothingThere,
     /// No live session.
     NotSignedIn,
     /// More than a person makes in a minute.
@@ -42,14 +43,17 @@ enum Write {
     Session,
     Rate,
     Connection,
+    Tombstone,
 }
 
 impl DisconnectStore {
     /// The store of the configured tables.
     pub fn new(platform: &Platform, env: &Env) -> Result<Self, ConfigError> {
         Ok(Self {
+            client: Client::new(&platform.aws),
             transactions: Transactions::new(platform),
             clock: platform.clock.clone(),
+            entropy: platform.entropy.clone(),
             connections_table: env.connections_table()?,
             sessions_table: env.sessions_table()?,
             limits: env.session_limits()?,
@@ -65,53 +69,63 @@ impl DisconnectStore {
         self.transactions.warm_up(Part::condition_check((), check.build()?)).await
     }
 
-    /// Deletes the credential's user's connection to the provider. Where there is none, a second
-    /// transaction counts the try all the same.
+    /// Deletes the credential's user's connection to the provider and leaves a tombstone, in one
+    /// transaction; the tombstone also where there was no connection, since a callback may be under way.
+    /// A lost answer is looked up, not guessed.
     pub async fn remove(
         &self,
         credential: &SessionCredential,
         provider: Provider,
     ) -> Result<Removed, StoreError> {
-        let delete = Delete::builder()
-            .table_name(&self.connections_table)
-            .set_key(Some(rows::connection_key(credential.user(), provider)))
-            .condition_expression(format!("attribute_exists({USER_ID})"));
-        let delete = Part::delete(Write::Connection, delete.build()?);
-        Ok(match self.write(credential, Some(delete)).await? {
-            Removed::NothingThere => self.write(credential, None).await?,
-            removed => removed,
-        })
+        let gone = Gone::new(self.entropy.bytes());
+        let parts = self.parts_of(credential, provider, &gone)?;
+        let refused = match self.transactions.write("disconnect", parts).await {
+            Ok(Outcome::Done) => return Ok(Removed::Removed),
+            Ok(Outcome::Refused(refused)) => refused,
+            Err(error) => {
+                let is_done = self.tombstone(credential.user(), provider).await?.as_ref() == Some(&gone);
+                return if is_done { Ok(Removed::Removed) } else { Err(error) };
+            }
+        };
+        // Whoever is not signed in learns nothing of the connection.
+        let is_signed_out = refused.iter().any(|refused| refused.part == Write::Session);
+        Ok(if is_signed_out { Removed::NotSignedIn } else { Removed::TooMany })
     }
 
-    /// One transaction: the session, the person's minute, and what is deleted.
-    async fn write(
+    fn parts_of(
         &self,
         credential: &SessionCredential,
-        delete: Option<Part<Write>>,
-    ) -> Result<Removed, StoreError> {
-        let now = self.clock.now();
+        provider: Provider,
+        gone: &Gone,
+    ) -> Result<Vec<Part<Write>>, StoreError> {
+        let (now, user) = (self.clock.now(), credential.user());
         let check = ConditionCheck::builder()
             .table_name(&self.sessions_table)
             .set_key(Some(rows::session_key(&credential.session_id())))
             .condition_expression(session_is_live())
             .set_expression_attribute_values(Some(session_is_live_values(credential, self.limits, now)));
-        let count =
-            rate_limit::count(&self.sessions_table, "disconnect", credential.user(), now, PER_MINUTE)?;
-        let mut parts =
-            vec![Part::condition_check(Write::Session, check.build()?), Part::update(Write::Rate, count)];
-        let done = if delete.is_some() { Removed::Removed } else { Removed::NothingThere };
-        parts.extend(delete);
-        let Outcome::Refused(refused) = self.transactions.write("disconnect", parts).await? else {
-            return Ok(done);
-        };
-        let is_refused = |part| refused.iter().any(|refused| refused.part == part);
-        // Whoever is not signed in learns nothing of the connection.
-        Ok(if is_refused(Write::Session) {
-            Removed::NotSignedIn
-        } else if is_refused(Write::Rate) {
-            Removed::TooMany
-        } else {
-            Removed::NothingThere
-        })
+        let delete = Delete::builder()
+            .table_name(&self.connections_table)
+            .set_key(Some(rows::connection_key(user, provider)));
+        Ok(vec![
+            Part::condition_check(Write::Session, check.build()?),
+            Part::update(
+                Write::Rate,
+                rate_limit::count(&self.sessions_table, "disconnect", user, now, PER_MINUTE)?,
+            ),
+            Part::delete(Write::Connection, delete.build()?),
+            Part::put(Write::Tombstone, tombstone::put(&self.sessions_table, user, provider, gone, now)?),
+        ])
+    }
+
+    async fn tombstone(&self, user: &UserId, provider: Provider) -> Result<Option<Gone>, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.sessions_table)
+            .set_key(Some(tombstone::key(user, provider)))
+            .consistent_read(true);
+        let answer = get.send().await.map_err(|error| StoreError::of_sdk("read tombstone", &error))?;
+        Ok(answer.item.as_ref().and_then(Gone::of))
     }
 }

@@ -6,6 +6,7 @@
 //! transaction, and a request is one round trip wherever that is possible.
 
 mod attributes;
+mod batch_read;
 mod callback;
 mod connect;
 mod disconnect;
@@ -14,9 +15,10 @@ mod rate_limit;
 mod rows;
 mod sign_in;
 mod sweep;
+mod tombstone;
 mod transaction;
 
-pub use callback::{CallbackStore, Earlier, NewConnection, Saved, Spend};
+pub use callback::{CallbackStore, Earlier, NewConnection, Saved, Seen, Spend};
 pub use connect::{Begin, ConnectStore};
 pub use disconnect::{DisconnectStore, Removed};
 pub use page::{PageStore, SignedIn};

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use evosync_connections::config::{ConfigError, Env};
 use evosync_connections::domain::secret::AuthorizationCode;
-use evosync_connections::domain::{ErrorCode, Expiry, Generation, Provider, ReturnTo, SessionCredential};
+use evosync_connections::domain::{
+    AttemptId, ErrorCode, Expiry, Generation, Provider, ReturnTo, SessionCredential,
+};
 use evosync_connections::pages::Problem;
 use evosync_connections::platform::{Platform, warm_up};
 use evosync_connections::providers::oauth::{AuthorizationResponse, ErrorKind, Outcome};
 use evosync_connections::providers::{Grant, PerProvider, Redeem, Registry};
 use evosync_connections::sealing::{RowIdentity, TokenKeySource, TokenKeys};
-use evosync_connections::store::{CallbackStore, Earlier, NewConnection, Saved, Spend};
+use evosync_connections::store::{CallbackStore, Earlier, NewConnection, Saved, Seen, Spend, StoreError};
 use evosync_connections::telemetry::AuditEvent;
 use evosync_connections::web::{Answer, Boot, CookieJar, Failure, WebFunction, params, provider};
 use futures_util::future::join_all;
@@ -47,15 +49,9 @@ impl Function {
         let keys = self.keys.keys().await.map_err(|error| Stop::ours(&error))?;
         caller.redeem.prepare().await.map_err(|error| Stop::ours(&error))?;
         let attempt = response.state.attempt_id();
-        let spent = self.store.spend(caller.credential, caller.provider, &attempt).await;
-        match spent.map_err(|error| Stop::ours(&error))? {
-            Spend::Spent => {}
-            Spend::NotSignedIn => return Err(Stop::new(ErrorCode::SessionExpired, "no live session")),
-            Spend::Unknown => return Err(Stop::new(ErrorCode::InvalidState, "no such attempt here")),
-            Spend::Expired => return Err(Stop::new(ErrorCode::AttemptExpired, "ten minutes have passed")),
-            Spend::Used(earlier) => return self.repeat(caller, earlier).await,
-        }
-        let finished = self.finish(caller, response, &keys).await;
+        let seen = self.spend(caller, response, &attempt).await?;
+        let Some(seen) = seen else { return Ok(()) };
+        let finished = self.finish(caller, response, &keys, seen).await;
         if let Err(stop) = &finished
             && let Err(error) = self.store.note_failure(&attempt, stop.code).await
         {
@@ -65,18 +61,27 @@ impl Function {
         finished
     }
 
-    /// Answers a replay idempotently. Browsers deliver callbacks twice and show the second answer, so
-    /// it is the first one's.
-    async fn repeat(&self, caller: &Caller<'_>, earlier: Earlier) -> Result<(), Stop> {
-        match earlier {
-            Earlier::Failed(code) => Err(Stop::repeated(code)),
-            // The dashboard shows how it ended, a moment later.
-            Earlier::UnderWay => Ok(()),
-            Earlier::Ended => {
-                let connected = self.store.is_connected(caller.credential.user(), caller.provider).await;
-                let used = || Stop::new(ErrorCode::AttemptUsed, "spent before");
-                connected.map_err(|error| Stop::ours(&error))?.then_some(()).ok_or_else(used)
-            }
+    /// Spends the attempt and reads what is in the connection's place, at once and before the provider
+    /// is called. `None` for a repetition of a callback that went well.
+    async fn spend(
+        &self,
+        caller: &Caller<'_>,
+        response: &AuthorizationResponse,
+        attempt: &AttemptId,
+    ) -> Result<Option<Result<Seen, StoreError>>, Stop> {
+        let (credential, provider, answer) = (caller.credential, caller.provider, response.digest());
+        let (spent, seen) = futures_util::join!(
+            self.store.spend(credential, provider, attempt, &answer),
+            self.store.seen(credential.user(), provider),
+        );
+        let ours = |error: StoreError| Stop::ours(&error);
+        match spent.map_err(ours)? {
+            Spend::Spent => Ok(Some(seen)),
+            Spend::NotSignedIn => Err(Stop::new(ErrorCode::SessionExpired, "no live session")),
+            Spend::Unknown => Err(Stop::new(ErrorCode::InvalidState, "no such attempt here")),
+            Spend::Expired => Err(Stop::new(ErrorCode::AttemptExpired, "ten minutes have passed")),
+            Spend::AnsweredBefore => Err(Stop::new(ErrorCode::AttemptUsed, "another answer came first")),
+            Spend::Used(earlier) => repeat(earlier, seen.map_err(ours)?.is_connected).map(|()| None),
         }
     }
 
@@ -85,15 +90,23 @@ impl Function {
         caller: &Caller<'_>,
         response: &AuthorizationResponse,
         keys: &TokenKeys,
+        seen: Result<Seen, StoreError>,
     ) -> Result<(), Stop> {
+        let seen = seen.map_err(|error| Stop::ours(&error))?;
         let code = code(response)?.clone();
         let redeemed = tokio::time::timeout(PROVIDER_WITHIN, caller.redeem.redeem(code)).await;
         let too_slow = |_| Stop::new(ErrorCode::ProviderUnavailable, "the provider took too long altogether");
         let grant = redeemed.map_err(too_slow)??;
-        self.save(caller, grant, keys).await
+        self.save(caller, grant, keys, &seen).await
     }
 
-    async fn save(&self, caller: &Caller<'_>, grant: Grant, keys: &TokenKeys) -> Result<(), Stop> {
+    async fn save(
+        &self,
+        caller: &Caller<'_>,
+        grant: Grant,
+        keys: &TokenKeys,
+        seen: &Seen,
+    ) -> Result<(), Stop> {
         let (user, provider) = (caller.credential.user(), caller.provider);
         let generation = Generation::new(self.platform.entropy.bytes());
         let row =
@@ -101,8 +114,9 @@ impl Function {
         let sealed_tokens = keys.seal(&grant.tokens, row, self.platform.entropy.bytes());
         let renewable = grant.tokens.refresh.is_some();
         let saved = self.store.save(NewConnection {
-            user,
+            credential: caller.credential,
             provider,
+            seen,
             generation: &generation,
             sealed_tokens: sealed_tokens.map_err(|error| Stop::ours(&error))?,
             account: &grant.account,
@@ -111,9 +125,27 @@ impl Function {
         let event = match saved.await.map_err(|error| Stop::ours(&error))? {
             Saved::Connected => AuditEvent::Connected,
             Saved::Reconnected => AuditEvent::Reconnected,
+            Saved::NotSignedIn => {
+                return Err(Stop::new(ErrorCode::SessionExpired, "signed out while at the provider"));
+            }
+            Saved::Overtaken => {
+                return Err(Stop::new(ErrorCode::AttemptUsed, "the connection has changed since"));
+            }
         };
         event.record(user, provider, Some(&grant.account));
         Ok(())
+    }
+}
+
+/// Answers a replay idempotently. Browsers deliver callbacks twice and show the second answer, so it is
+/// the first one's.
+fn repeat(earlier: Earlier, is_connected: bool) -> Result<(), Stop> {
+    match earlier {
+        Earlier::Failed(code) => Err(Stop::repeated(code)),
+        // The dashboard shows how it ended, a moment later.
+        Earlier::UnderWay => Ok(()),
+        Earlier::Ended if is_connected => Ok(()),
+        Earlier::Ended => Err(Stop::new(ErrorCode::AttemptUsed, "spent before")),
     }
 }
 

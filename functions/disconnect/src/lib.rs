@@ -26,9 +26,8 @@ impl Function {
         provider: Provider,
     ) -> Result<Answer, Failure> {
         let return_to = match self.store.remove(credential, provider).await? {
-            // Idempotent, the event included: whoever asks twice may have been cut off before the first
-            // time was written down, and it is by these events that a restored table leaves them out.
-            Removed::Removed | Removed::NothingThere => {
+            // Idempotent, the event included: whoever asks twice may have been cut off the first time.
+            Removed::Removed => {
                 AuditEvent::Disconnected.record(credential.user(), provider, None);
                 ReturnTo::Provider(provider)
             }

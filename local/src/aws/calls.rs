@@ -1,6 +1,6 @@
 //! Counting calls, breaking them, and holding them back.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -15,9 +15,10 @@ pub struct Calls {
 #[derive(Default)]
 struct State {
     made: Vec<String>,
-    broken: HashSet<String>,
+    /// Operations, and how many calls pass before they fail, or lose one answer.
+    broken: HashMap<String, usize>,
     unprocessed: usize,
-    lost: HashSet<String>,
+    lost: HashMap<String, usize>,
     conflicting: HashMap<String, usize>,
 }
 
@@ -37,10 +38,11 @@ impl Calls {
         let mut held = self.held.subscribe();
         let _ = held.wait_for(|held| held.as_deref() != Some(operation)).await;
         let mut state = self.state();
-        if state.broken.contains(operation) {
-            Fate::Fail
-        } else if state.lost.remove(operation) {
+        if has_come(&mut state.lost, operation) {
+            state.lost.remove(operation);
             Fate::Lose
+        } else if has_come(&mut state.broken, operation) {
+            Fate::Fail
         } else if let Some(left) = state.conflicting.get_mut(operation).filter(|left| **left > 0) {
             *left -= 1;
             Fate::Conflict
@@ -59,12 +61,22 @@ impl Calls {
 
     /// Makes an operation fail from now on.
     pub fn break_operation(&self, operation: &str) {
-        self.state().broken.insert(operation.to_owned());
+        self.break_after(operation, 0);
+    }
+
+    /// Makes an operation fail once `passing` more calls have passed.
+    pub fn break_after(&self, operation: &str, passing: usize) {
+        self.state().broken.insert(operation.to_owned(), passing);
     }
 
     /// Makes the next call of an operation work and its answer be lost.
     pub fn lose_answer(&self, operation: &str) {
-        self.state().lost.insert(operation.to_owned());
+        self.lose_after(operation, 0);
+    }
+
+    /// Makes an operation work and its answer be lost, once, when `passing` more calls have passed.
+    pub fn lose_after(&self, operation: &str, passing: usize) {
+        self.state().lost.insert(operation.to_owned(), passing);
     }
 
     /// Makes the next `times` calls of an operation meet a transaction on the same row.
@@ -94,5 +106,17 @@ impl Calls {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether all the calls have passed that may; counts this one otherwise.
+fn has_come(passing: &mut HashMap<String, usize>, operation: &str) -> bool {
+    match passing.get_mut(operation) {
+        None => false,
+        Some(0) => true,
+        Some(left) => {
+            *left -= 1;
+            false
+        }
     }
 }

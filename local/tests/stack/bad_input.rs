@@ -32,6 +32,27 @@ async fn parameters_that_cannot_be_read_in_one_way_get_a_400_page() {
 }
 
 #[tokio::test]
+async fn a_parameter_nobody_reads_spoils_no_page() {
+    let (test, merchant) = TestStack::signed_in().await;
+    let long = format!("fbclid={}", "a".repeat(5_000));
+    for query in ["utm_source=%CF%F0", "a=1&a=2", "%FF", "&&=&", long.as_str()] {
+        for path in ["/", "/connections", "/vk", "/login"] {
+            let page = merchant.browser.follow(&test.url(&format!("{path}?{query}"))).await;
+            assert_eq!(page.status, 200, "{path} {query}");
+        }
+        let page = merchant.open(&format!("/vk?{query}&error=access_denied")).await;
+        assert!(page.text().contains("Вы отказали в доступе"), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_field_nobody_reads_spoils_no_form() {
+    let (_test, merchant) = TestStack::connected().await;
+    let form = merchant.open("/vk").await.form("/vk/disconnect").with("extra", "\u{fffd}");
+    assert_eq!(merchant.browser.submit(form).await.path(), "/vk");
+}
+
+#[tokio::test]
 async fn an_unknown_error_code_gets_general_words() {
     let (_test, merchant) = TestStack::signed_in().await;
     for code in ["zzz", "<script>alert(1)</script>", "", "INVALID_STATE", "%00"] {

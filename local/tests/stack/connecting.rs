@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 
 use futures_util::future::join_all;
+use futures_util::join;
 use jiff::SignedDuration;
 use local::vk::Fault;
 use url::Url;
 
-use crate::support::{ANNA, LAVKA, Merchant, ROMASHKA, TestStack};
+use crate::support::{ANNA, IVAN, LAVKA, Merchant, ROMASHKA, TestStack, logged, start_log};
 
 fn parameter(url: &str, name: &str) -> String {
     let url = Url::parse(url).unwrap();
@@ -475,4 +476,113 @@ async fn the_documented_get_form_works_where_it_is_configured() {
     let calls = test.stack.vk().take_calls();
     let exchange = calls.iter().find(|call| call.path == "/access_token").unwrap();
     assert_eq!(exchange.http_method, "GET");
+}
+
+/// The callback's address with other parameters than its state.
+fn answering(test: &TestStack, state: &str, answer: &str) -> String {
+    test.url(&format!("/vk/callback?state={state}&{answer}"))
+}
+
+#[tokio::test]
+async fn a_refusal_in_another_encoding_is_a_refusal() {
+    let (test, merchant) = TestStack::signed_in().await;
+    let state = parameter(&authorize_url(&merchant, &test).await, "state");
+    let answer = "error=access_denied&error_reason=user_denied&error_description=%CF%EE%EB%FC%E7";
+    let page = merchant.browser.come_from_elsewhere(&answering(&test, &state, answer)).await;
+    assert_eq!(page.path(), "/vk?error=access_denied");
+}
+
+#[tokio::test]
+async fn an_error_about_our_app_on_vks_redirect_is_counted_as_one_and_named_in_the_log() {
+    start_log();
+    let (test, merchant) = TestStack::signed_in().await;
+    for error in ["unauthorized_client", "invalid_scope", "invalid_request"] {
+        let state = parameter(&authorize_url(&merchant, &test).await, "state");
+        let url = answering(&test, &state, &format!("error={error}"));
+        let page = merchant.browser.come_from_elsewhere(&url).await;
+        assert_eq!(page.path(), "/vk?error=app_rejected", "{error}");
+        assert!(logged().contains(&format!("the provider sent the error {error}")));
+    }
+}
+
+#[tokio::test]
+async fn another_answer_to_a_finished_attempt_is_never_exchanged() {
+    let (test, merchant) = TestStack::signed_in().await;
+    let consent = merchant.start_connecting().await;
+    let refused = merchant.refuse(&consent).await;
+    let allowed = merchant.allow(&consent, ANNA).await;
+    assert_eq!(merchant.browser.come_from_elsewhere(&refused).await.path(), "/vk?error=access_denied");
+    test.stack.vk().take_calls();
+    for _ in 0..2 {
+        let page = merchant.browser.come_from_elsewhere(&allowed).await;
+        assert_eq!(page.path(), "/vk?error=attempt_used", "allowed after a refusal");
+    }
+    assert_eq!(merchant.browser.come_from_elsewhere(&refused).await.path(), "/vk?error=access_denied");
+
+    let consent = merchant.start_connecting().await;
+    let (anna, ivan) = (merchant.allow(&consent, ANNA).await, merchant.allow(&consent, IVAN).await);
+    assert_eq!(merchant.browser.come_from_elsewhere(&anna).await.path(), "/connections");
+    test.stack.vk().take_calls();
+    assert_eq!(merchant.browser.come_from_elsewhere(&ivan).await.path(), "/vk?error=attempt_used");
+    assert_eq!(merchant.browser.come_from_elsewhere(&anna).await.path(), "/connections");
+    assert!(test.stack.vk().take_calls().is_empty());
+    assert!(merchant.dashboard().await.contains("Анна"));
+}
+
+/// What a person does in another tab while the callback waits for VK.
+#[tokio::test]
+async fn a_callback_saves_nothing_once_the_person_has_disconnected() {
+    let (test, merchant) = TestStack::connected().await;
+    let consent = merchant.start_connecting().await;
+    let callback = merchant.allow(&consent, IVAN).await;
+    test.stack.vk().take_calls();
+    test.stack.vk().hold_answers();
+    let (page, ()) = join!(merchant.browser.come_from_elsewhere(&callback), async {
+        test.stack.vk().called(1).await;
+        merchant.disconnect().await;
+        test.stack.vk().release_answers();
+    });
+    assert_eq!(page.path(), "/vk?error=attempt_used");
+    assert!(test.connections().rows().await.is_empty());
+    merchant.connect(IVAN).await;
+    assert_eq!(test.connections().rows().await.len(), 1, "a new attempt is not held up");
+}
+
+#[tokio::test]
+async fn a_callback_saves_nothing_once_the_person_has_signed_out() {
+    let (test, merchant) = TestStack::signed_in().await;
+    let consent = merchant.start_connecting().await;
+    let callback = merchant.allow(&consent, ANNA).await;
+    test.stack.vk().take_calls();
+    test.stack.vk().hold_answers();
+    let (page, ()) = join!(merchant.browser.come_from_elsewhere_without_following(&callback), async {
+        test.stack.vk().called(1).await;
+        merchant.sign_out().await;
+        test.stack.vk().release_answers();
+    });
+    assert_eq!(page.header("location"), "/vk?error=session_expired");
+    assert!(test.connections().rows().await.is_empty());
+}
+
+#[tokio::test]
+async fn of_two_attempts_at_once_the_first_saved_stays() {
+    let (test, merchant) = TestStack::signed_in().await;
+    let (one, other) = (merchant.start_connecting().await, merchant.start_connecting().await);
+    let slow = merchant.allow(&one, ANNA).await;
+    let quick = merchant.allow(&other, IVAN).await;
+    test.stack.vk().take_calls();
+    test.stack.vk().hold_answers();
+    let (one, other) = join!(merchant.browser.come_from_elsewhere(&slow), async {
+        test.stack.vk().called(1).await;
+        let open = merchant.browser.come_from_elsewhere(&quick);
+        let release = async {
+            test.stack.vk().called(2).await;
+            test.stack.vk().release_answers();
+        };
+        join!(open, release).0
+    });
+    let mut paths = [one.path(), other.path()];
+    paths.sort();
+    assert_eq!(paths, ["/connections", "/vk?error=attempt_used"]);
+    assert_eq!(test.connections().rows().await.len(), 1);
 }

@@ -31,8 +31,11 @@ async fn pages_are_calm_when_the_store_is_down() {
 async fn a_connection_that_cannot_be_saved_is_told_and_the_old_one_stays() {
     let (test, merchant) = TestStack::connected().await;
     let before = test.connections().row().await;
-    test.stack.aws().calls().break_operation("PutItem");
-    let page = merchant.connect(IVAN).await;
+    let consent = merchant.start_connecting().await;
+    let callback = merchant.allow(&consent, IVAN).await;
+    // The attempt is spent; saving is what fails.
+    test.stack.aws().calls().break_after("TransactWriteItems", 1);
+    let page = merchant.browser.come_from_elsewhere(&callback).await;
     assert_eq!(page.path(), "/vk?error=storage");
     assert!(page.text().contains("Не удалось сохранить подключение"));
     assert_eq!(test.connections().row().await, before);

@@ -11,7 +11,8 @@ use evosync_connections::domain::{
 use evosync_connections::platform::{Clock, Platform};
 use evosync_connections::store::{
     Begin, CallbackStore, ConnectStore, DisconnectStore, Earlier, NewConnection, NewSession, PageStore,
-    PendingSignIn, Recorded, Removed, Saved, SignInEnd, SignInStore, Spend, SpentSignIn, SweepStore, Verdict,
+    PendingSignIn, Recorded, Removed, Saved, Seen, SignInEnd, SignInStore, Spend, SpentSignIn, SweepStore,
+    Verdict,
 };
 use futures_util::future::join_all;
 use jiff::SignedDuration;
@@ -77,12 +78,22 @@ impl Store {
     }
 
     async fn spend(&self, credential: &SessionCredential, attempt: &AttemptId) -> Spend {
-        self.callback.spend(credential, Provider::Vk, attempt).await.unwrap()
+        let answer = AnswerDigest::new("code", "c");
+        self.callback.spend(credential, Provider::Vk, attempt, &answer).await.unwrap()
     }
 
     async fn save(&self, generation: u8) -> Saved {
+        if !self.sign_in.is_live(&credential(7)).await.unwrap() {
+            self.sign_in(&credential(7)).await;
+        }
+        let seen = self.callback.seen(&user(), Provider::Vk).await.unwrap();
+        self.save_over(&seen, generation).await
+    }
+
+    async fn save_over(&self, seen: &Seen, generation: u8) -> Saved {
         let connection = NewConnection {
-            user: &user(),
+            credential: &credential(7),
+            seen,
             provider: Provider::Vk,
             generation: &Generation::new([generation; 16]),
             sealed_tokens: vec![1, 2, 3],
@@ -207,15 +218,85 @@ async fn a_view_has_no_token() {
 }
 
 #[tokio::test]
-async fn removal_needs_a_live_session_and_says_whether_there_was_anything() {
+async fn removal_needs_a_live_session_and_is_idempotent() {
     let test = TestStack::start().await;
     let store = store(&test);
     store.save(1).await;
     assert_eq!(store.disconnect.remove(&credential(1), Provider::Vk).await.unwrap(), Removed::NotSignedIn);
     store.sign_in(&credential(1)).await;
     assert_eq!(store.disconnect.remove(&credential(1), Provider::Vk).await.unwrap(), Removed::Removed);
-    assert_eq!(store.disconnect.remove(&credential(1), Provider::Vk).await.unwrap(), Removed::NothingThere);
+    assert_eq!(store.disconnect.remove(&credential(1), Provider::Vk).await.unwrap(), Removed::Removed);
     assert!(test.connections().rows().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_save_is_fenced_by_what_was_seen_before() {
+    let test = TestStack::start().await;
+    let store = store(&test);
+    assert_eq!(store.save(1).await, Saved::Connected);
+    let seen = store.callback.seen(&user(), Provider::Vk).await.unwrap();
+    assert_eq!(store.save_over(&seen, 2).await, Saved::Reconnected);
+    assert_eq!(store.save_over(&seen, 3).await, Saved::Overtaken, "another attempt came first");
+    let seen = store.callback.seen(&user(), Provider::Vk).await.unwrap();
+    store.disconnect.remove(&credential(7), Provider::Vk).await.unwrap();
+    assert_eq!(store.save_over(&seen, 4).await, Saved::Overtaken, "disconnected since");
+    assert_eq!(store.save(5).await, Saved::Connected, "a later attempt is not held up");
+    let seen = store.callback.seen(&user(), Provider::Vk).await.unwrap();
+    store.sign_in.sign_out(&credential(7).session_id()).await.unwrap();
+    assert_eq!(store.save_over(&seen, 6).await, Saved::NotSignedIn);
+    assert_eq!(text(&test.connections().row().await, "generation"), format!("{:02x}", 5).repeat(16));
+}
+
+#[tokio::test]
+async fn disconnecting_nothing_stops_a_callback_under_way() {
+    let test = TestStack::start().await;
+    let store = store(&test);
+    store.sign_in(&credential(7)).await;
+    let seen = store.callback.seen(&user(), Provider::Vk).await.unwrap();
+    store.disconnect.remove(&credential(7), Provider::Vk).await.unwrap();
+    assert_eq!(store.save_over(&seen, 1).await, Saved::Overtaken);
+    assert!(test.connections().rows().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_save_whose_answer_is_lost_is_told_as_it_is() {
+    let test = TestStack::start().await;
+    let store = store(&test);
+    store.save(1).await;
+    // Lost once, it is repeated; lost for good, it is looked up.
+    test.stack.aws().calls().lose_answer("TransactWriteItems");
+    assert_eq!(store.save(2).await, Saved::Reconnected);
+    let seen = store.callback.seen(&user(), Provider::Vk).await.unwrap();
+    test.stack.aws().calls().lose_answer("TransactWriteItems");
+    test.stack.aws().calls().break_operation("TransactWriteItems");
+    assert_eq!(store.save_over(&seen, 3).await, Saved::Reconnected);
+    assert_eq!(text(&test.connections().row().await, "generation"), format!("{:02x}", 3).repeat(16));
+}
+
+#[tokio::test]
+async fn a_disconnection_whose_answer_is_lost_is_told_as_it_is() {
+    let test = TestStack::start().await;
+    let store = store(&test);
+    store.save(1).await;
+    test.stack.aws().calls().break_operation("TransactWriteItems");
+    assert!(store.disconnect.remove(&credential(7), Provider::Vk).await.is_err());
+    assert_eq!(test.connections().rows().await.len(), 1);
+    test.stack.aws().calls().lose_answer("TransactWriteItems");
+    assert_eq!(store.disconnect.remove(&credential(7), Provider::Vk).await.unwrap(), Removed::Removed);
+    assert!(test.connections().rows().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_tombstone_outlives_what_a_table_can_be_restored_from() {
+    let test = TestStack::start().await;
+    let store = store(&test);
+    store.save(1).await;
+    store.disconnect.remove(&credential(7), Provider::Vk).await.unwrap();
+    let rows = test.sessions().rows().await;
+    let tombstone = rows.iter().find(|row| text(row, "id") == "gone:shop|7:vk").unwrap();
+    assert_eq!(text(tombstone, "gone_at"), "2026-11-22T04:16:00Z");
+    let kept = tombstone["expires_at"].as_n().unwrap().parse::<i64>().unwrap() - 1_795_320_960;
+    assert!(kept > 35 * 24 * 3_600, "{kept}");
 }
 
 fn verdict(liveness: Liveness) -> Verdict<'static> {
