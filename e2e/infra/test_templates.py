@@ -341,8 +341,11 @@ class Observability(Templates):
             expected.add(("AWS/SQS", "ApproximateNumberOfMessagesVisible", (("QueueName", f"<{queue}.QueueName>"),)))
         for name in ["SweepFinished", "OldestCheckAge", "Broken", "ChecksAlive", "ChecksDead", "ChecksOurFault", "Unreadable"]:
             expected.add(("EvoSync/Connections", name, (("FunctionName", "<HealthCheckFunction>"),)))
-        rejected = (("FunctionName", "<CallbackFunction>"), ("ErrorCode", "app_rejected"))
-        expected.add(("EvoSync/Connections", "Failures", rejected))
+        ours, providers = ["app_rejected", "storage"], ["provider_unavailable", "provider_error", "token_exchange", "no_token", "profile"]
+        for code in ours + providers:
+            failed = (("FunctionName", "<CallbackFunction>"), ("ErrorCode", code))
+            expected.add(("EvoSync/Connections", "Failures", failed))
+        expected.add(("EvoSync/Connections", "SignInFailures", (("FunctionName", "<LoginFunction>"),)))
         self.assertEqual(watched, expected)
 
     def test_silence_of_the_sweep_is_an_alarm(self):

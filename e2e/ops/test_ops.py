@@ -47,6 +47,7 @@ class Account(unittest.TestCase):
             "VkClientSecretId": "vk",
             "TokenKeysSecretId": "keys",
             "ConnectionsTable": "connections",
+            "SessionsTable": "sessions",
             "FunctionsLog": "functions",
             "HealthCheckFunction": "health-check",
         }
@@ -63,6 +64,12 @@ class Account(unittest.TestCase):
             BillingMode="PAY_PER_REQUEST",
             AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
             KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys.items()],
+        )
+        self.dynamodb.create_table(
+            TableName="sessions",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         )
         recovery = {"PointInTimeRecoveryEnabled": True}
         self.dynamodb.update_continuous_backups(TableName="connections", PointInTimeRecoverySpecification=recovery)
@@ -96,8 +103,10 @@ class Account(unittest.TestCase):
         }
         return subprocess.run([OPS / name, *arguments], input=typed, env=environment, capture_output=True, text=True)
 
-    def put_connection(self, user, generation="g1", sealed_with="1"):
+    def put_connection(self, user, generation="g1", sealed_with="1", connected_at=None):
         texts = {"user_id": user, "provider": "vk", "first_name": "Анна", "generation": generation}
+        if connected_at:
+            texts["connected_at"] = connected_at
         row = {name: {"S": value} for name, value in texts.items()}
         sealed = b"\x01\x01" + sealed_with.encode() + TOKEN.encode()
         self.dynamodb.put_item(TableName="connections", Item={**row, "access_token": {"B": sealed}})
@@ -241,6 +250,19 @@ class RestoreConnections(Account):
         self.assertEqual(answer.returncode, 0, answer.stderr)
         self.assertIn("copied 1, already there 1, disconnected since 1", answer.stdout)
         self.assertEqual(self.users(), ["anna", "vera"])
+
+    def test_a_tombstone_keeps_a_row_away_whose_event_was_lost_unless_it_was_connected_later(self):
+        connected = {"anna": "2026-11-20T10:00:00Z", "boris": "2026-11-22T10:00:00Z", "vera": None}
+        for user, time in connected.items():
+            self.put_connection(user, connected_at=time)
+        self.as_it_was()
+        for user in connected:
+            self.dynamodb.delete_item(TableName="connections", Key={"user_id": {"S": user}, "provider": {"S": "vk"}})
+            tombstone = {"id": {"S": f"gone:{user}:vk"}, "gone_at": {"S": "2026-11-21T10:00:00Z"}}
+            self.dynamodb.put_item(TableName="sessions", Item=tombstone)
+        answer = self.restore()
+        self.assertIn("copied 1, already there 0, disconnected since 2", answer.stdout, answer.stderr)
+        self.assertEqual(self.users(), ["boris"])
 
     def test_rows_that_are_there_are_newer_and_stay(self):
         self.put_connection("anna", generation="old")
