@@ -24,7 +24,7 @@ use metrics::EmbeddedMetrics;
 ///
 /// A panic is logged by its place alone, since its message may hold anything.
 pub fn init(env: &Env) {
-    let level = env.log_level().unwrap_or(LevelFilter::INFO).min(LevelFilter::INFO);
+    let level = env.log_level().unwrap_or(LevelFilter::INFO);
     let lines = fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
     // Spans carry the correlation id.
     let lines = lines.with_filter(filter_fn(move |meta| {
@@ -33,6 +33,7 @@ pub fn init(env: &Env) {
     }));
     let metrics = fmt::layer().event_format(EmbeddedMetrics::new(env.function_name()));
     let metrics = metrics.with_filter(filter_fn(|meta| meta.target() == METRICS));
+    // The cap: whatever the environment asks for, nothing finer is recorded.
     tracing_subscriber::registry().with(LevelFilter::INFO).with(lines).with(metrics).init();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);

@@ -29,3 +29,29 @@ fn a_malformed_variable_is_named_and_not_shown() {
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     assert!(said.contains("BASE_URL") && !said.contains("canary"), "{said}");
 }
+
+/// Libraries write requests and bodies at the levels below `INFO`.
+#[test]
+fn no_level_below_info_is_logged_whatever_the_environment_asks_for() {
+    let nobody = "127.0.0.1:1";
+    let output = start(&[
+        ("CONNECTIONS_TABLE", "connections"),
+        ("SESSIONS_TABLE", "sessions"),
+        ("BASE_URL", "http://localhost:1"),
+        ("VK_CLIENT_ID", "7"),
+        ("AWS_ACCESS_KEY_ID", "key"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_ENDPOINT_URL", &format!("http://{nobody}")),
+        ("AWS_LAMBDA_RUNTIME_API", nobody),
+        ("AWS_LAMBDA_FUNCTION_NAME", "page"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
+        ("AWS_LAMBDA_LOG_LEVEL", "TRACE"),
+        ("RUST_LOG", "trace"),
+    ]);
+    let log = String::from_utf8(output.stdout).unwrap();
+    let levels = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["level"].clone());
+    let levels: Vec<_> = levels.collect();
+    assert!(levels.iter().any(|level| level == "WARN"), "warming up fails and is logged: {log}");
+    assert!(!levels.iter().any(|level| level == "DEBUG" || level == "TRACE"), "{log}");
+}

@@ -114,6 +114,11 @@ impl Aws {
         self.front.secrets.put(name, value);
     }
 
+    /// Gives secrets as binary values from now on, which is how some tools store them.
+    pub fn give_binary_secrets(&self) {
+        self.front.secrets.give_binary();
+    }
+
     /// Deletes rows whose TTL has passed, as DynamoDB does in its own time.
     pub fn expire_rows(&self) {
         if let Err(error) = self.database.sweep_ttl() {

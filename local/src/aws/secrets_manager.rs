@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::{fs, io};
 
 use axum::http::StatusCode;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 /// Secrets by name.
@@ -15,6 +18,7 @@ type Values = HashMap<String, String>;
 pub(super) struct SecretsManager {
     file: Option<PathBuf>,
     values: Mutex<Values>,
+    gives_binary: AtomicBool,
 }
 
 impl SecretsManager {
@@ -23,7 +27,7 @@ impl SecretsManager {
             Some(file) if file.exists() => serde_json::from_slice(&fs::read(file)?)?,
             _ => Values::new(),
         };
-        Ok(Self { file, values: Mutex::new(values) })
+        Ok(Self { file, values: Mutex::new(values), gives_binary: AtomicBool::new(false) })
     }
 
     pub(super) fn get(&self, name: &str) -> Option<String> {
@@ -40,13 +44,22 @@ impl SecretsManager {
         }
     }
 
+    /// Gives every value as one that was stored with `--secret-binary`.
+    pub(super) fn give_binary(&self) {
+        self.gives_binary.store(true, Ordering::Relaxed);
+    }
+
     /// Answers an operation (Secrets Manager API reference).
     pub(super) fn handle(&self, operation: &str, body: &[u8]) -> (StatusCode, Value) {
         let request: Value = serde_json::from_slice(body).unwrap_or_default();
         let id = request["SecretId"].as_str().unwrap_or_default();
         match (operation, self.get(id)) {
             ("GetSecretValue", Some(value)) => {
-                (StatusCode::OK, json!({"ARN": id, "Name": id, "SecretString": value}))
+                let (member, value) = match self.gives_binary.load(Ordering::Relaxed) {
+                    true => ("SecretBinary", STANDARD.encode(value)),
+                    false => ("SecretString", value),
+                };
+                (StatusCode::OK, json!({"ARN": id, "Name": id, member: value}))
             }
             ("PutSecretValue", Some(_)) => {
                 self.put(id, request["SecretString"].as_str().unwrap_or_default());

@@ -84,6 +84,10 @@ impl Vk {
             }
             Fault::Silent => std::future::pending().await,
             Fault::Down => Some((StatusCode::BAD_GATEWAY, Html("<h1>502 Bad Gateway</h1>")).into_response()),
+            Fault::Maintenance => {
+                let body = Json(json!({ "error": "invalid_client", "error_description": "maintenance" }));
+                Some((StatusCode::SERVICE_UNAVAILABLE, body).into_response())
+            }
             Fault::RateLimited => {
                 Some(Json(error(6, "Too many requests per second", &Parameters::new())).into_response())
             }

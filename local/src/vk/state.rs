@@ -72,6 +72,8 @@ pub enum Fault {
     Silent,
     /// It answers with an outage page of status 502.
     Down,
+    /// It answers every request with status 503 and the error that blames the application.
+    Maintenance,
     /// It answers "too many requests per second".
     RateLimited,
     /// It sends half of an answer.
@@ -92,6 +94,7 @@ impl Fault {
             Self::Slow => "отвечает через 2 секунды",
             Self::Silent => "не отвечает",
             Self::Down => "лежит (502)",
+            Self::Maintenance => "на обслуживании (503)",
             Self::RateLimited => "ограничивает частоту (ошибка 6)",
             Self::Garbled => "отвечает неразборчиво",
             Self::Challenge => "показывает проверку на робота",

@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::join_all;
 use futures_util::join;
 use jiff::SignedDuration;
 use local::vk::Fault;
 use url::Url;
 
-use crate::support::{ANNA, IVAN, LAVKA, Merchant, ROMASHKA, TestStack, logged, start_log};
+use crate::support::{ANNA, IVAN, LAVKA, Merchant, ROMASHKA, TestStack, logged, start_log, text};
 
 fn parameter(url: &str, name: &str) -> String {
     let url = Url::parse(url).unwrap();
@@ -122,6 +123,34 @@ async fn another_session_of_the_same_person_cannot_finish_an_attempt() {
     let callback = laptop.allow(&consent, ANNA).await;
     let page = phone.browser.come_from_elsewhere(&callback).await;
     assert_eq!(page.path(), "/vk?error=invalid_state");
+}
+
+/// Each provider has a callback of its own, so that no answer is taken for another provider's.
+#[tokio::test]
+async fn an_attempt_at_another_provider_cannot_be_finished_here() {
+    let (test, merchant) = TestStack::signed_in().await;
+    let consent = merchant.start_connecting().await;
+    let callback = merchant.allow(&consent, ANNA).await;
+    let rows = test.sessions().rows().await;
+    let mut attempt = rows.into_iter().find(|row| text(row, "id").starts_with("attempt:")).unwrap();
+    attempt.insert("provider".to_owned(), AttributeValue::S("evotor".to_owned()));
+    test.sessions().put(attempt.clone()).await;
+    test.stack.vk().take_calls();
+    let page = merchant.browser.come_from_elsewhere(&callback).await;
+    assert_eq!(page.path(), "/vk?error=invalid_state");
+    assert!(test.stack.vk().take_calls().is_empty());
+    assert!(test.sessions().rows().await.contains(&attempt), "it can still be finished at its own provider");
+}
+
+#[tokio::test]
+async fn an_answer_in_another_issuers_name_is_not_taken_for_vks() {
+    let (_test, merchant) = TestStack::signed_in().await;
+    let consent = merchant.start_connecting().await;
+    let callback = merchant.allow(&consent, ANNA).await;
+    let other = format!("{callback}&iss=https%3A%2F%2Fother.example");
+    let page = merchant.browser.come_from_elsewhere(&other).await;
+    assert_eq!(page.path(), "/vk?error=invalid_state");
+    assert_eq!(merchant.browser.come_from_elsewhere(&callback).await.path(), "/connections");
 }
 
 #[tokio::test]
@@ -367,8 +396,15 @@ async fn a_deactivated_account_is_not_connected() {
 
 #[tokio::test]
 async fn trouble_at_vk_ends_in_words_at_every_step() {
-    let down =
-        [Fault::Down, Fault::Garbled, Fault::Challenge, Fault::Redirecting, Fault::Endless, Fault::Silent];
+    let down = [
+        Fault::Down,
+        Fault::Maintenance,
+        Fault::Garbled,
+        Fault::Challenge,
+        Fault::Redirecting,
+        Fault::Endless,
+        Fault::Silent,
+    ];
     for fault in down {
         let (test, merchant) = TestStack::signed_in().await;
         let consent = merchant.start_connecting().await;
@@ -387,6 +423,7 @@ async fn a_profile_that_cannot_be_read_leaves_the_old_connection_alone() {
         (8, "app_rejected"),
         (7, "permission_missing"),
         (18, "account_unavailable"),
+        (17, "action_required"),
         (14, "profile"),
         (5, "profile"),
     ];
@@ -407,6 +444,49 @@ async fn a_secret_changed_at_vk_and_in_secrets_manager_is_picked_up_at_once() {
     assert_eq!(merchant.connect(ANNA).await.path(), "/vk?error=app_rejected");
     test.stack.aws().put_secret("local/vk-client-secret", "rotated");
     assert_eq!(merchant.connect(ANNA).await.path(), "/connections");
+}
+
+#[tokio::test]
+async fn a_secret_is_read_in_every_form_it_is_stored_in() {
+    let forms = [
+        "rotated",
+        "rotated\r\n",
+        " rotated ",
+        "\u{feff}rotated\n",
+        r#"{"VK_CLIENT_SECRET":"rotated","VK_CLIENT_ID":51234567,"notes":null}"#,
+        "\u{feff}{\"VK_CLIENT_SECRET\":\"rotated\"}\r\n",
+        r#"{"VK_CLIENT_SECRET":" \ufeffrotated\n"}"#,
+    ];
+    for is_binary in [false, true] {
+        let (test, merchant) = TestStack::signed_in().await;
+        test.stack.vk().set_client_secret("rotated");
+        if is_binary {
+            test.stack.aws().give_binary_secrets();
+        }
+        for form in forms {
+            test.stack.aws().put_secret("local/vk-client-secret", form);
+            test.clock.advance(SignedDuration::from_mins(5));
+            assert_eq!(merchant.connect(ANNA).await.path(), "/connections", "{form:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_none_is_ours_to_mend_and_named_in_the_log() {
+    start_log();
+    let (test, merchant) = TestStack::signed_in().await;
+    for (form, cause) in [
+        ("", "it is empty"),
+        (r#"{"VK_CLIENT_SECRET":7}"#, "VK_CLIENT_SECRET is no text"),
+        (r#"{"CLIENT_SECRET":"canary"}"#, "it has no VK_CLIENT_SECRET"),
+        ("{canary", "it begins like JSON and is none"),
+    ] {
+        test.stack.aws().put_secret("local/vk-client-secret", form);
+        test.clock.advance(SignedDuration::from_mins(5));
+        assert_eq!(merchant.connect(ANNA).await.path(), "/vk?error=storage", "{form}");
+        assert!(logged().contains(cause), "{cause}");
+    }
+    assert!(!logged().contains("canary"));
 }
 
 #[tokio::test]

@@ -96,6 +96,7 @@ async fn answers_that_prove_nothing_keep_the_state_and_note_the_try() {
 async fn no_fault_at_vk_turns_a_connection_off() {
     for fault in [
         Fault::Down,
+        Fault::Maintenance,
         Fault::RateLimited,
         Fault::Garbled,
         Fault::Challenge,

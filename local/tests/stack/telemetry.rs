@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use local::issuer::Forgery;
 use local::vk::Fault;
 use serde_json::{Value, json};
 
@@ -93,6 +94,30 @@ async fn a_connection_saved_with_its_answer_lost_is_connected_and_not_reconnecte
 }
 
 #[tokio::test]
+async fn a_disconnection_whose_answer_is_lost_is_audited() {
+    start_log();
+    let (test, merchant) = TestStack::connected().await;
+    let page = merchant.open("/vk").await;
+    test.stack.aws().calls().lose_answer("TransactWriteItems");
+    test.stack.aws().calls().break_after("TransactWriteItems", 1);
+    assert_eq!(merchant.browser.submit(page.form("/vk/disconnect")).await.path(), "/vk");
+    assert!(test.connections().rows().await.is_empty());
+    assert_eq!(logged_by("audit").last().unwrap()["fields"]["event"], "disconnected");
+}
+
+/// An outage of VK's must page nobody about our own application.
+#[tokio::test]
+async fn an_outage_that_blames_our_app_is_counted_as_an_outage() {
+    start_log();
+    let (test, merchant) = TestStack::signed_in().await;
+    let consent = merchant.start_connecting().await;
+    let callback = merchant.allow(&consent, ANNA).await;
+    test.stack.vk().set_fault(Fault::Maintenance);
+    merchant.browser.come_from_elsewhere(&callback).await;
+    assert_eq!(metrics(), [json!({"Failures": 1, "ErrorCode": "provider_unavailable"})]);
+}
+
+#[tokio::test]
 async fn every_metric_that_the_alarms_and_the_dashboard_show_is_written() {
     start_log();
     let (test, merchant) = TestStack::connected().await;
@@ -100,6 +125,8 @@ async fn every_metric_that_the_alarms_and_the_dashboard_show_is_written() {
     merchant.disconnect().await;
     merchant.browser.open(&test.url("/vk/callback")).await;
     test.stack.sweep().await.unwrap();
+    test.stack.issuer().set_forgery(Forgery::ForeignKey);
+    test.merchant(ROMASHKA).await;
     let names = metrics().into_iter().flat_map(|metric| metric.as_object().unwrap().clone().into_iter());
     let written: BTreeSet<_> = names.map(|(name, _)| name).filter(|name| name != "ErrorCode").collect();
     let shown = include_str!("../../../infra/observability.yaml");

@@ -72,6 +72,24 @@ async fn a_sound_answer_is_alive_whatever_its_decoration() {
 }
 
 #[tokio::test]
+async fn vk_is_told_who_calls_and_what_is_understood() {
+    let (said, heard) = std::sync::mpsc::channel();
+    let verdict = verdict_on(Limits::default(), move |mut stream| {
+        let said = said.clone();
+        async move {
+            let mut request = vec![0; 4_096];
+            let length = stream.read(&mut request).await.unwrap();
+            said.send(String::from_utf8_lossy(&request[..length]).to_lowercase()).unwrap();
+            let _ = stream.write_all(http("200 OK", "", OK).as_bytes()).await;
+        }
+    });
+    assert_eq!(verdict.await, Liveness::Alive);
+    let request = heard.recv().unwrap();
+    assert!(request.contains("\r\nuser-agent: evosync-connections/"), "no User-Agent");
+    assert!(request.contains("\r\naccept: application/json\r\n"), "no Accept");
+}
+
+#[tokio::test]
 async fn a_deactivated_owner_is_an_unavailable_account() {
     let body = r#"{"response":[{"id":42,"first_name":"DELETED","deactivated":"deleted"}]}"#;
     let expected = Liveness::Dead(OfflineReason::AccountUnavailable);

@@ -29,6 +29,7 @@ pub(super) struct VkRedeem {
     token_endpoint: TokenEndpoint,
     api: Api,
     needed: Permissions,
+    issuer: String,
     clock: Clock,
     retry: Retry,
 }
@@ -37,6 +38,7 @@ impl VkRedeem {
     /// Redeems codes for tokens that can do what the asked scopes allow.
     pub(super) fn new(platform: &Platform, token_endpoint: TokenEndpoint, api: Api, scopes: &str) -> Self {
         Self {
+            issuer: token_endpoint.issuer(),
             token_endpoint,
             api,
             needed: Permissions::needed(scopes),
@@ -82,6 +84,7 @@ impl VkRedeem {
 impl Redeem for VkRedeem {
     fn read(&self, params: &Params) -> Option<AuthorizationResponse> {
         AuthorizationResponse::read(params, LONGEST_CODE)
+            .filter(|response| response.may_be_from(&self.issuer))
     }
 
     fn prepare(&self) -> BoxFuture<'_, Result<(), SecretError>> {

@@ -94,6 +94,11 @@ impl TokenEndpoint {
         Self { http, config, redirect_uri, secret: ClientSecretSource::new(secret, "VK_CLIENT_SECRET") }
     }
 
+    /// The name that VK's answers would have to give as their sender's (RFC 9207). VK gives none today.
+    pub(super) fn issuer(&self) -> String {
+        self.config.token_url.origin().ascii_serialization()
+    }
+
     /// Reads the client secret, unless it has been read lately.
     pub(super) async fn prepare(&self) -> Result<(), SecretError> {
         self.secret.value().await.map(drop)
