@@ -114,6 +114,13 @@ class Sweep(Templates):
         self.assertLess(invocation["MaximumEventAgeInSeconds"], SCHEDULE_SECONDS)
         self.assertEqual(invocation["DestinationConfig"], {"OnFailure": {"Destination": "<FailedSweeps.Arn>"}})
 
+    def test_functions_share_the_accounts_concurrency_unless_asked_not_to(self):
+        for given, reserved in [("0", None), ("20", "20")]:
+            functions = of_type(deployed(FunctionReservedConcurrency=given).everything(), "AWS::Lambda::Function")
+            del functions["HealthCheckFunction"]
+            for name, function in functions.items():
+                self.assertEqual(function.get("ReservedConcurrentExecutions"), reserved, name)
+
     def test_sweeps_do_not_overlap_unless_asked_to(self):
         for given, reserved in [("1", "1"), ("4", "4"), ("0", None)]:
             functions = of_type(deployed(SweepReservedConcurrency=given).everything(), "AWS::Lambda::Function")

@@ -54,6 +54,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn secrets_are_wiped_when_dropped() {
+        fn is_wiped<T: zeroize::ZeroizeOnDrop>() {}
+        is_wiped::<AccessToken>();
+        is_wiped::<RefreshToken>();
+        is_wiped::<AuthorizationCode>();
+        is_wiped::<ClientSecret>();
+        is_wiped::<crate::domain::State>();
+    }
+
+    #[test]
     fn a_secret_never_prints_its_value() {
         let token = AccessToken::new("vk1.a.canary");
         assert_eq!(format!("{token:?}"), "AccessToken([redacted])");

@@ -155,8 +155,10 @@ mod tests {
         }
     }
 
+    /// The answer's status and page; it has the security headers all others have.
     async fn answer_of(function: Broken) -> (u16, String) {
         let response = respond(&function, Request::new(Body::Empty), Duration::from_millis(1)).await;
+        assert!(response.headers()["content-security-policy"].as_bytes().starts_with(b"default-src 'none'"));
         let Body::Text(page) = response.body() else { panic!("no page") };
         (response.status().as_u16(), page.clone())
     }

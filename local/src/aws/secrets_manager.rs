@@ -55,9 +55,10 @@ impl SecretsManager {
         let id = request["SecretId"].as_str().unwrap_or_default();
         match (operation, self.get(id)) {
             ("GetSecretValue", Some(value)) => {
-                let (member, value) = match self.gives_binary.load(Ordering::Relaxed) {
-                    true => ("SecretBinary", STANDARD.encode(value)),
-                    false => ("SecretString", value),
+                let (member, value) = if self.gives_binary.load(Ordering::Relaxed) {
+                    ("SecretBinary", STANDARD.encode(value))
+                } else {
+                    ("SecretString", value)
                 };
                 (StatusCode::OK, json!({"ARN": id, "Name": id, member: value}))
             }

@@ -83,6 +83,30 @@ async fn the_person_who_comes_back_with_an_unknown_state_is_told_and_vk_is_not_a
 }
 
 #[tokio::test]
+async fn a_state_that_cannot_be_one_is_answered_as_an_unknown_one_is() {
+    let (test, merchant) = TestStack::signed_in().await;
+    test.stack.vk().take_calls();
+    let unknown = "A".repeat(43);
+    let long = "A".repeat(10_000);
+    let states = [
+        String::new(),
+        "state=".to_owned(),
+        format!("state={unknown}&state={unknown}"),
+        format!("state={long}"),
+        format!("state={}%3D", "A".repeat(42)),
+        format!("state={}", "%D1%8F".repeat(21)),
+        "state=%FF".to_owned(),
+        format!("state={unknown}"),
+    ];
+    for state in states {
+        let url = test.url(&format!("/vk/callback?code=c&{state}"));
+        let page = merchant.browser.come_from_elsewhere_without_following(&url).await;
+        assert_eq!((page.status.as_u16(), page.header("location")), (303, "/vk?error=invalid_state"));
+    }
+    assert!(test.stack.vk().take_calls().is_empty());
+}
+
+#[tokio::test]
 async fn a_callback_with_both_code_and_error_or_neither_is_refused() {
     let (test, merchant) = TestStack::signed_in().await;
     let consent = merchant.start_connecting().await;
@@ -646,6 +670,8 @@ async fn a_callback_saves_nothing_once_the_person_has_signed_out() {
 
 #[tokio::test]
 async fn of_two_attempts_at_once_the_first_saved_stays() {
+    // The exchange, the profile and the rights.
+    const CALLS_OF_A_CALLBACK: usize = 3;
     let (test, merchant) = TestStack::signed_in().await;
     let (one, other) = (merchant.start_connecting().await, merchant.start_connecting().await);
     let slow = merchant.allow(&one, ANNA).await;
@@ -653,10 +679,10 @@ async fn of_two_attempts_at_once_the_first_saved_stays() {
     test.stack.vk().take_calls();
     test.stack.vk().hold_answers();
     let (one, other) = join!(merchant.browser.come_from_elsewhere(&slow), async {
-        test.stack.vk().called(1).await;
+        test.stack.vk().called(CALLS_OF_A_CALLBACK).await;
         let open = merchant.browser.come_from_elsewhere(&quick);
         let release = async {
-            test.stack.vk().called(2).await;
+            test.stack.vk().called(2 * CALLS_OF_A_CALLBACK).await;
             test.stack.vk().release_answers();
         };
         join!(open, release).0

@@ -143,3 +143,24 @@ async fn a_seal_of_a_later_version_is_our_fault_and_stays_as_it_is() {
     assert_eq!(text(&after, "last_attempt_result"), "our_fault");
     assert_eq!(after["access_token"], b(sealed));
 }
+
+#[tokio::test]
+async fn an_attempt_of_the_build_before_is_finished_and_repeated_by_this_one() {
+    let (test, merchant) = TestStack::signed_in().await;
+    let consent = merchant.start_connecting().await;
+    let callback = merchant.allow(&consent, ANNA).await;
+    let written_before = ["id", "session_id", "user_id", "provider", "created_at", "expires_at", "spent_at"];
+    for attributes in [6, 7] {
+        keep_of_attempt(&test, &written_before[..attributes]).await;
+        assert_eq!(merchant.browser.come_from_elsewhere(&callback).await.path(), "/connections");
+    }
+}
+
+/// Leaves the only attempt with these attributes.
+async fn keep_of_attempt(test: &TestStack, attributes: &[&str]) {
+    let rows = test.sessions().rows().await;
+    let mut attempt = rows.into_iter().find(|row| text(row, "id").starts_with("attempt:")).unwrap();
+    attempt.retain(|name, _| attributes.contains(&name.as_str()));
+    assert_eq!(attempt.len(), attributes.len());
+    test.sessions().put(attempt).await;
+}

@@ -106,6 +106,13 @@ impl Browser {
         self.cookies.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
     }
 
+    /// How long the product's cookies are together, in bytes.
+    pub(crate) fn cookie_bytes(&self) -> usize {
+        let cookies = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = cookies.iter().filter(|((host, _), _)| *host == host_of(&self.product));
+        own.map(|((_, name), value)| name.len() + value.len()).sum()
+    }
+
     /// Sets a cookie of the product, as only its owner or an attacker could.
     pub(crate) fn set_cookie(&self, name: &str, value: &str) {
         let key = (host_of(&self.product), name.to_owned());
