@@ -355,6 +355,12 @@ class Observability(Templates):
         expected.add(("EvoSync/Connections", "SignInFailures", (("FunctionName", "<LoginFunction>"),)))
         self.assertEqual(watched, expected)
 
+    def test_failures_of_ours_alarm_at_one_and_the_providers_at_several(self):
+        alarms = self.alarms()
+        for name, threshold in [("ConnectingFails", 1), ("ProviderFails", 5), ("SignInFails", 5)]:
+            self.assertEqual(alarms[name]["Threshold"], threshold, name)
+            self.assertEqual(alarms[name]["ComparisonOperator"], "GreaterThanOrEqualToThreshold", name)
+
     def test_silence_of_the_sweep_is_an_alarm(self):
         alarm = self.alarms()["NoSweepFinished"]
         self.assertEqual(alarm["TreatMissingData"], "breaching")

@@ -4,27 +4,14 @@
 
 use jiff::Timestamp;
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
 use serde_json::{Map, Value};
 
 /// A verified token's claims.
 pub(crate) type Claims = Map<String, Value>;
 
-/// The algorithms believed: those whose keys an issuer publishes. With the others, whoever knows the
-/// client secret, or nothing at all (`none`), could sign.
-const ALGORITHMS: [Algorithm; 9] = [
-    Algorithm::RS256,
-    Algorithm::RS384,
-    Algorithm::RS512,
-    Algorithm::PS256,
-    Algorithm::PS384,
-    Algorithm::PS512,
-    Algorithm::ES256,
-    Algorithm::ES384,
-    Algorithm::EdDSA,
-];
-
-/// The keys an issuer signs with (RFC 7517, section 5).
+/// The public keys an issuer signs with (RFC 7517, section 5). A key fits the algorithms of its own kind
+/// only (RFC 8725, section 3.1), so no token signed with a client secret, or with nothing, is believed.
 #[derive(Default)]
 pub(crate) struct Keys(Vec<(Option<String>, DecodingKey)>);
 
@@ -43,7 +30,7 @@ pub(crate) struct Expected<'a> {
 pub(crate) enum Invalid {
     #[error("the ID token has another shape")]
     Shape,
-    #[error("the ID token's algorithm is not one of a published key")]
+    #[error("the ID token's algorithm is unknown")]
     Algorithm,
     #[error("the ID token's signature fits no key")]
     Signature,
@@ -99,9 +86,6 @@ pub(crate) fn verify(token: &str, keys: &Keys, expected: &Expected<'_>) -> Resul
 
 fn signed_claims(token: &str, keys: &Keys, expected: &Expected<'_>) -> Result<Claims, Invalid> {
     let header = decode_header(token).map_err(|_| Invalid::Algorithm)?;
-    if !ALGORITHMS.contains(&header.alg) {
-        return Err(Invalid::Algorithm);
-    }
     let mut validation = Validation::new(header.alg);
     validation.validate_exp = false;
     validation.set_required_spec_claims(&["iss", "aud", "exp"]);
