@@ -1,0 +1,30 @@
+"""The documents are as easy to read in an editor as on a page."""
+
+import unittest
+
+from cloudformation import ROOT
+
+WIDTH = 100
+
+
+def prose(path):
+    """The numbered lines that can be wrapped: neither tables nor code."""
+    is_code = False
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if line.lstrip().startswith("```"):
+            is_code = not is_code
+        elif not is_code and not line.startswith("|"):
+            yield number, line
+
+
+class Documents(unittest.TestCase):
+    def test_prose_is_wrapped(self):
+        for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+            for number, line in prose(path):
+                # What has no space cannot be wrapped.
+                is_narrow = len(line) <= WIDTH or " " not in line.strip()
+                self.assertTrue(is_narrow, f"{path.name}:{number} has {len(line)} characters")
+
+
+if __name__ == "__main__":
+    unittest.main()
