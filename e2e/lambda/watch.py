@@ -1,24 +1,44 @@
-"""The functions' own binaries under `cargo lambda watch`, against moto's DynamoDB and Secrets Manager.
+"""The functions' release binaries under `cargo lambda watch`, against moto's DynamoDB and Secrets Manager.
 
 What the local stack runs in one process runs here as it runs in Lambda: a process per function, each
-with the Runtime API, environment variables and AWS endpoint it is given.
+with the Runtime API, environment variables and AWS endpoint it is given. cargo-lambda would build and
+start the functions itself; here it is asked for Lambda's APIs only, so that what runs is what ships.
 """
 
 import tempfile
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import requests
 
 from account import account, environment
 from journey import Journey
-from services import free_port, process, simulators, wait_for
+from rie import functions
+from services import BUILT, free_port, process, simulators, wait_for
+
+
+@contextmanager
+def started(product, variables, logs):
+    """Each function's binary, with the Runtime API that cargo-lambda keeps for it."""
+    with ExitStack() as processes:
+        for name in functions():
+            api = f"{product}/.rt/{name}"
+            given = {
+                **variables,
+                "AWS_LAMBDA_RUNTIME_API": api,
+                "AWS_LAMBDA_FUNCTION_NAME": name,
+                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+                "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            }
+            processes.enter_context(process([BUILT / name / "bootstrap"], logs / f"{name}.log", env=given))
+        yield
 
 
 def main():
     logs = Path(tempfile.mkdtemp(prefix="lambda-watch-"))
     product_port = free_port()
     product = f"http://localhost:{product_port}"
-    watch = ["cargo", "lambda", "watch", "--wait", "--ignore-changes", "--disable-cors", "-A", "127.0.0.1", "-P", str(product_port)]
+    watch = ["cargo", "lambda", "watch", "--only-lambda-apis", "--disable-cors", "-A", "127.0.0.1", "-P", str(product_port)]
 
     def sweep():
         invocation = f"{product}/2015-03-31/functions/health-check/invocations"
@@ -28,12 +48,13 @@ def main():
 
     with account(logs) as endpoint, simulators(product, logs) as (vk, issuer):
         variables = environment(product, endpoint, vk, issuer)
-        with process(watch, logs / "watch.log", env=variables) as child:
-            wait_for(f"{product}/", child, logs / "watch.log", seconds=900)
+        with process(watch, logs / "watch.log", env=variables) as child, started(product, variables, logs):
             try:
+                wait_for(f"{product}/", child, logs / "watch.log")
                 passed = Journey(product, vk, issuer, sweep).walk()
-            except Exception:
-                print((logs / "watch.log").read_text()[-6000:])
+            except BaseException:
+                for log in sorted(logs.glob("*.log")):
+                    print(f"== {log.name}\n{log.read_text()[-2000:]}")
                 raise
     print(f"{passed} passed, 0 failed")
 
