@@ -6,7 +6,7 @@ from collections import Counter
 
 from cloudformation import listed, of_type
 from emulator import ACCOUNT
-from test_permissions import condition_text, documented, folder, logical_id
+from test_permissions import OPTIONAL, condition_text, documented, folder, logical_id
 
 WEB = "AWS::ApiGatewayV2::"
 
@@ -27,7 +27,10 @@ class Created:
         # A queue's id is its URL, which ends in the name that ARNs and metrics have.
         self.names = {physical.split("/")[-1]: name for name, physical in self.physical.items()}
         self.names.update({physical: name for name, physical in self.physical.items()})
-        self.names[meant.parameters["OidcClientSecretId"]] = "OidcClientSecretId"
+        for name in ["OidcClientSecretId", "EventBusArn"]:
+            self.names[meant.parameters[name]] = name
+        stream = aws.client("dynamodb").describe_table(TableName=self.physical["ConnectionsTable"])["Table"]
+        self.names[stream["LatestStreamArn"]] = "ConnectionsTable.StreamArn"
 
     def resources_of(self, stack):
         listing = "list_stack_resources", "StackResourceSummaries"
@@ -49,6 +52,7 @@ class Created:
             self.secrets_are_there,
             self.the_schedule_aims_at_the_sweep,
             self.messages_reach_the_sweep,
+            self.changes_reach_the_function_that_announces_them,
             self.alarms_watch_their_metrics,
             self.logs_are_kept_for_their_time,
         ]
@@ -79,7 +83,7 @@ class Created:
 
     def functions_are_invoked_by_their_routes_alone(self):
         created, meant = Counter(), Counter()
-        for name in self.functions.keys() - {"HealthCheckFunction"}:
+        for name in self.functions.keys() - {"HealthCheckFunction", "EventsFunction"}:
             policy = self.aws.client("lambda").get_policy(FunctionName=self.physical[name])["Policy"]
             for statement in json.loads(policy)["Statement"]:
                 source = next(iter(statement["Condition"].values()))["AWS:SourceArn"]
@@ -103,13 +107,13 @@ class Created:
             for action in listed(statement["Action"])
             for resource in listed(statement["Resource"])
         }
-        same(created, documented(with_client_secret=True))
+        same(created, documented(OPTIONAL))
 
     def iam_refuses_everything_else(self):
         """Asks IAM of every role what it says to everything that any role may do. The emulator knows
         no condition of KMS, and refuses what depends on one."""
         arns = {self.name_of(arn): arn for _, statement in self.statements() for arn in listed(statement["Resource"])}
-        rules = documented(with_client_secret=True)
+        rules = documented(OPTIONAL)
         allowed = set()
         for role, who in self.roles().items():
             principal = f"arn:aws:iam::{ACCOUNT}:role/{self.physical[role]}"
@@ -183,6 +187,14 @@ class Created:
         queue = self.aws.client("sqs").get_queue_attributes(**asked)
         redrive = json.loads(queue["Attributes"]["RedrivePolicy"])
         same(self.name_of(redrive["deadLetterTargetArn"]), "SweepDeadLetters")
+
+    def changes_reach_the_function_that_announces_them(self):
+        listing = "list_event_source_mappings", "EventSourceMappings"
+        [mapping] = self.aws.pages("lambda", *listing, FunctionName=self.physical["EventsFunction"])
+        same(self.name_of(mapping["EventSourceArn"]), "ConnectionsTable.StreamArn")
+        same(mapping["FunctionResponseTypes"], ["ReportBatchItemFailures"])
+        same(mapping["StartingPosition"], "TRIM_HORIZON")
+        same(self.name_of(mapping["DestinationConfig"]["OnFailure"]["Destination"]), "FailedEvents")
 
     def alarms_watch_their_metrics(self):
         created = self.aws.pages("cloudwatch", "describe_alarms", "MetricAlarms")

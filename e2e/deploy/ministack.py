@@ -34,21 +34,28 @@ from services import (  # noqa: E402
 STACK = "evosync"
 # A schedule's shortest period, and then some.
 NEXT_SWEEP = 100
+# The rule that docs/events.md has.
+PATTERN = {"source": ["evosync.connections"], "detail-type": [{"prefix": "Connection "}]}
 
 
 class DeployedJourney(Journey):
     """The journey with an operator at work beside it: one sweep is the operator's, the next the
     schedule's, and a token key is rotated while an account is connected."""
 
-    def __init__(self, address, vk, issuer, operate):
-        super().__init__(address, vk, issuer, lambda: json.loads(operate("sweep")))
-        self.operate = operate
+    def __init__(self, address, vk, issuer, deployment):
+        super().__init__(address, vk, issuer, lambda: json.loads(deployment.operate("sweep")))
+        self.operate, self.wait_for_events = deployment.operate, deployment.wait_for_events
 
     def steps(self):
         steps = super().steps()
         after = steps.index(self.reconnecting_repairs_it) + 1
-        steps[after:after] = [self.the_operator_sees_it_without_its_token, self.the_operator_rotates_the_token_key]
-        return steps
+        steps[after:after] = [
+            self.what_happened_reaches_whoever_listens,
+            self.whoever_listens_late_gets_a_snapshot,
+            self.the_operator_sees_it_without_its_token,
+            self.the_operator_rotates_the_token_key,
+        ]
+        return [*steps, self.the_disconnection_is_announced]
 
     def a_revoked_token_is_found_by_the_sweep(self):
         self.browser.post(f"{self.vk}/control/revoke", data={"account": ACCOUNT}, timeout=30)
@@ -56,6 +63,23 @@ class DeployedJourney(Journey):
         while "Нужно переподключить" not in self.get("/connections").text:
             assert time.monotonic() < deadline, "no sweep of the schedule has found it"
             time.sleep(1)
+
+    def what_happened_reaches_whoever_listens(self):
+        happened = ["Connected", "Broken", "Reconnected"]
+        events = self.wait_for_events(*[f"Connection {name}" for name in happened])
+        events.sort(key=lambda event: int(event["detail"]["sequence"]))
+        assert [event["detail-type"].split()[1] for event in events] == happened, events
+        assert [event["detail"]["by"] for event in events] == ["person", "sweep", "person"], events
+        assert {event["detail"]["user"] for event in events} == {PERSON}, events
+
+    def whoever_listens_late_gets_a_snapshot(self):
+        assert self.operate("announce-connections") == "announced 1\n"
+        [event] = self.wait_for_events("Connection Snapshot")
+        assert (event["detail"]["user"], event["detail"]["is_online"]) == (PERSON, "true"), event
+
+    def the_disconnection_is_announced(self):
+        [event] = self.wait_for_events("Connection Disconnected")
+        assert event["detail"]["by"] == "person", event
 
     def the_operator_sees_it_without_its_token(self):
         row = json.loads(self.operate("connection", PERSON))
@@ -80,6 +104,7 @@ class Deployment:
         self.built = folder / "built"
         self.vk, self.issuer = (f"http://127.0.0.1:{port}" for port in ports)
         self.left_out = []
+        self.received = None
         self.parameters = {}
 
     def prepare(self):
@@ -108,6 +133,7 @@ class Deployment:
         secret = self.aws.client("secretsmanager").create_secret(Name="issuer", SecretString=OIDC_CLIENT_SECRET)
         self.parameters = {
             "Architecture": ARCHITECTURE,
+            "EventBusArn": self.bus(),
             "OidcClientId": "evosync",
             "OidcClientSecretId": secret["ARN"],
             "OidcIssuer": self.issuer,
@@ -120,6 +146,35 @@ class Deployment:
         overrides = [f'{name}="{value}"' for name, value in self.parameters.items()]
         command = ["infra/deploy", "default", "--stack-name", STACK, "--no-confirm-changeset"]
         self.run([*command, "--parameter-overrides", *overrides], BUILT=str(self.built))
+
+    def bus(self):
+        """A bus of EvoSync's, with a queue that receives what is announced."""
+        events, sqs = self.aws.client("events"), self.aws.client("sqs")
+        bus = events.create_event_bus(Name="evosync")["EventBusArn"]
+        self.received = sqs.create_queue(QueueName="received")["QueueUrl"]
+        asked = {"QueueUrl": self.received, "AttributeNames": ["QueueArn"]}
+        queue = sqs.get_queue_attributes(**asked)["Attributes"]["QueueArn"]
+        rule = {"Name": "connections", "EventBusName": "evosync"}
+        events.put_rule(**rule, EventPattern=json.dumps(PATTERN))
+        events.put_targets(Rule="connections", EventBusName="evosync", Targets=[{"Id": "queue", "Arn": queue}])
+        return bus
+
+    def announced(self):
+        """What the queue has received since the last time."""
+        asked = {"QueueUrl": self.received, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1}
+        messages = self.aws.client("sqs").receive_message(**asked).get("Messages", [])
+        for message in messages:
+            self.aws.client("sqs").delete_message(QueueUrl=self.received, ReceiptHandle=message["ReceiptHandle"])
+        return [json.loads(message["Body"]) for message in messages]
+
+    def wait_for_events(self, *expected):
+        """Waits until events of these types have arrived, in whatever order."""
+        arrived, deadline = [], time.monotonic() + 60
+        while set(expected) - {event["detail-type"] for event in arrived}:
+            assert time.monotonic() < deadline, f"{expected} have not arrived: {arrived}"
+            arrived += self.announced()
+        assert VK_CLIENT_SECRET not in str(arrived) and all("access_token" not in event["detail"] for event in arrived)
+        return arrived
 
     def set_the_secret(self):
         self.run(["infra/ops/vk-secret", "set", STACK], given=VK_CLIENT_SECRET)
@@ -182,7 +237,7 @@ def main():
             passed += 2
             address = deployment.address()
             with simulators(address, folder, ports) as (vk, issuer):
-                journey = DeployedJourney(address, vk, issuer, deployment.operate)
+                journey = DeployedJourney(address, vk, issuer, deployment)
                 journey.browser.verify = str(aws.certificate)
                 passed += journey.walk()
         except BaseException:

@@ -6,14 +6,16 @@ import unittest
 
 from cloudformation import PSEUDO, ROOT, deployed, listed, load, of_type
 
-FUNCTIONS = {"page", "dashboard", "connect", "callback", "disconnect", "login", "assets", "health-check"}
+FUNCTIONS = {"page", "dashboard", "connect", "callback", "disconnect", "login", "assets", "health-check", "events"}
 SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:issuer-AbCdEf"
 # AWS has no resources to name for these.
 WITHOUT_RESOURCE = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
-GIVEN = "`OidcClientSecretId` is given"
+BUS_ARN = "arn:aws:events:eu-central-1:111122223333:event-bus/evosync"
+# What a condition of the table calls a parameter that need not be given, and what it is given here.
+OPTIONAL = {"OidcClientSecretId": SECRET_ARN, "EventBusArn": BUS_ARN}
 
 
-def documented(with_client_secret):
+def documented(given):
     """The rows of the table, as (who, action, resource, condition)."""
     text = (ROOT / "docs/security.md").read_text()
     lines = text.split("| who | may | on | when |\n", 1)[1].splitlines()[1:]
@@ -22,9 +24,9 @@ def documented(with_client_secret):
         if not line.startswith("|"):
             break
         who, actions, resources, condition = (cell.strip() for cell in line.strip("|").split("|"))
-        if GIVEN in condition and not with_client_secret:
+        if any(f"`{name}` is given" in condition for name in OPTIONAL.keys() - given.keys()):
             continue
-        condition = "".join(re.findall(r"`([\w:]+ = [\w.<>-]+)`", condition))
+        condition = "".join(re.findall(r"`([\w:]+ = [\w.<>:*-]+)`", condition))
         for name in FUNCTIONS if who == "every function" else {who}:
             for action in re.findall(r"`([^`]+)`", actions):
                 for resource in re.findall(r"`([^`]+)`", resources):
@@ -65,14 +67,15 @@ def condition_text(condition):
     if condition is None:
         return ""
     [(operator, [(key, value)])] = [(operator, list(keys.items())) for operator, keys in condition.items()]
-    assert operator == "StringEquals", operator
+    assert operator in {"StringEquals", "ForAllValues:StringLike"}, operator
     return f"{key} = {value}".replace(PSEUDO["AWS::Region"], "<region>")
 
 
 def logical_id(reference):
-    if reference == SECRET_ARN:
-        return "OidcClientSecretId"
-    return re.sub(r"^<(\w+)(\.(Arn|Id))?>$", r"\1", reference)
+    for name, given in OPTIONAL.items():
+        if reference == given:
+            return name
+    return re.sub(r"^<(\w+(?:\.StreamArn)?)(?:\.(?:Arn|Id))?>$", r"\1", reference)
 
 
 def folder(function):
@@ -82,12 +85,12 @@ def folder(function):
 
 class Permissions(unittest.TestCase):
     def setUp(self):
-        self.stack = deployed(OidcClientSecretId=SECRET_ARN)
+        self.stack = deployed(**OPTIONAL)
         self.resources = self.stack.everything()
 
     def test_what_is_granted_is_what_is_documented(self):
-        for parameters in [{}, {"OidcClientSecretId": SECRET_ARN}]:
-            meant, is_ = documented(bool(parameters)), granted(deployed(**parameters))
+        for parameters in [{}, OPTIONAL]:
+            meant, is_ = documented(parameters), granted(deployed(**parameters))
             self.assertGreater(len(meant), 50)
             self.assertEqual(is_ - meant, set(), "granted and not documented")
             self.assertEqual(meant - is_, set(), "documented and not granted")

@@ -64,7 +64,7 @@ class Data(Templates):
 
 class Functions(Templates):
     def test_every_function_logs_json_to_the_group_and_is_traced(self):
-        self.assertEqual(len(self.functions()), 8)
+        self.assertEqual(len(self.functions()), 9)
         for name, function in self.functions().items():
             logging = function["LoggingConfig"]
             self.assertEqual(logging["LogGroup"], "<FunctionsLog>", name)
@@ -80,7 +80,7 @@ class Functions(Templates):
 
     def test_functions_end_before_their_caller_gives_up(self):
         for name, function in self.functions().items():
-            limit = SCHEDULE_SECONDS if name == "HealthCheckFunction" else 30
+            limit = {"HealthCheckFunction": SCHEDULE_SECONDS, "EventsFunction": 900}.get(name, 30)
             self.assertLess(function["Timeout"], limit, name)
 
     def test_cargo_lambda_deploys_them_with_the_same_limits(self):
@@ -117,7 +117,7 @@ class Sweep(Templates):
     def test_functions_share_the_accounts_concurrency_unless_asked_not_to(self):
         for given, reserved in [("0", None), ("20", "20")]:
             functions = of_type(deployed(FunctionReservedConcurrency=given).everything(), "AWS::Lambda::Function")
-            del functions["HealthCheckFunction"]
+            del functions["HealthCheckFunction"], functions["EventsFunction"]
             for name, function in functions.items():
                 self.assertEqual(function.get("ReservedConcurrentExecutions"), reserved, name)
 
@@ -141,11 +141,43 @@ class Sweep(Templates):
             self.assertGreater(queues[name]["MessageRetentionPeriod"], queue["MessageRetentionPeriod"])
 
     def test_a_message_is_a_sweep_of_its_own(self):
-        mapping = self.one("AWS::Lambda::EventSourceMapping")
+        mapping = of_type(self.resources, "AWS::Lambda::EventSourceMapping")["SweepMessages"]
         self.assertEqual(mapping["EventSourceArn"], "<SweepQueue.Arn>")
         self.assertEqual(mapping["FunctionName"], "<HealthCheckFunction>")
         self.assertEqual(mapping["BatchSize"], 1)
         self.assertEqual(mapping["ScalingConfig"], {"MaximumConcurrency": 2})
+
+
+class Events(Templates):
+    def mapping(self):
+        return of_type(self.resources, "AWS::Lambda::EventSourceMapping")["Changes"]
+
+    def test_every_committed_change_reaches_the_function_in_order(self):
+        table = of_type(self.resources, "AWS::DynamoDB::Table")["ConnectionsTable"]
+        self.assertEqual(table["StreamSpecification"], {"StreamViewType": "NEW_AND_OLD_IMAGES"})
+        # A table whose rows expire would announce disconnections that nobody made.
+        self.assertNotIn("TimeToLiveSpecification", table)
+        mapping = self.mapping()
+        self.assertEqual(mapping["EventSourceArn"], "<ConnectionsTable.StreamArn>")
+        self.assertEqual(mapping["FunctionName"], "<EventsFunction>")
+        self.assertEqual(mapping["StartingPosition"], "TRIM_HORIZON")
+        self.assertNotIn("FilterCriteria", mapping)
+
+    def test_a_batch_that_fails_is_delivered_again_and_no_record_stops_the_others(self):
+        mapping = self.mapping()
+        self.assertEqual(mapping["FunctionResponseTypes"], ["ReportBatchItemFailures"])
+        self.assertIs(mapping["BisectBatchOnFunctionError"], True)
+        self.assertNotIn("MaximumRetryAttempts", mapping)
+        self.assertEqual(mapping["DestinationConfig"], {"OnFailure": {"Destination": "<FailedEvents.Arn>"}})
+        stream_forgets = 24 * 3600
+        alarm = of_type(self.resources, "AWS::CloudWatch::Alarm")["ChangesLate"]
+        self.assertLess(mapping["MaximumRecordAgeInSeconds"], stream_forgets)
+        self.assertLess(alarm["Threshold"] / 1000, mapping["MaximumRecordAgeInSeconds"] / 10)
+
+    def test_events_are_sent_where_a_bus_is_given(self):
+        for given in ["", "arn:aws:events:eu-central-1:111122223333:event-bus/evosync"]:
+            functions = of_type(deployed(EventBusArn=given).everything(), "AWS::Lambda::Function")
+            self.assertEqual(functions["EventsFunction"]["Environment"]["Variables"]["EVENT_BUS"], given)
 
 
 class Api(Templates):
@@ -340,11 +372,12 @@ class Observability(Templates):
     def test_alarms_watch_what_can_go_wrong(self):
         watched = {metric for alarm in self.alarms().values() for metric in self.metrics(alarm)}
         expected = {("AWS/Lambda", "Errors", (("FunctionName", f"<{name}>"),)) for name in self.functions()}
-        for name in self.functions().keys() - {"HealthCheckFunction"}:
+        for name in self.functions().keys() - {"HealthCheckFunction", "EventsFunction"}:
             expected.add(("AWS/Lambda", "Throttles", (("FunctionName", f"<{name}>"),)))
         for name in ["5xx", "IntegrationLatency"]:
             expected.add(("AWS/ApiGateway", name, (("ApiId", "<HttpApi>"),)))
-        for queue in ["FailedSweeps", "SweepDeadLetters"]:
+        expected.add(("AWS/Lambda", "IteratorAge", (("FunctionName", "<EventsFunction>"),)))
+        for queue in ["FailedSweeps", "SweepDeadLetters", "FailedEvents"]:
             expected.add(("AWS/SQS", "ApproximateNumberOfMessagesVisible", (("QueueName", f"<{queue}.QueueName>"),)))
         for name in ["SweepFinished", "OldestCheckAge", "Broken", "ChecksAlive", "ChecksDead", "ChecksOurFault", "Unreadable"]:
             expected.add(("EvoSync/Connections", name, (("FunctionName", "<HealthCheckFunction>"),)))

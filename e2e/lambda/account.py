@@ -68,6 +68,7 @@ def environment(product, endpoint, vk, issuer):
         "CONNECTIONS_TABLE": "connections",
         "SESSIONS_TABLE": "sessions",
         "TOKEN_KEYS_SECRET_ID": "token-keys",
+        "FAILED_EVENTS_URL": f"{endpoint}/111122223333/failed-events",
         "VK_CLIENT_ID": "7000001",
         "VK_CLIENT_SECRET_ID": "vk-client-secret",
         "VK_AUTHORIZE_URL": f"{vk}/authorize",

@@ -67,6 +67,23 @@ def schedule():
     }
 
 
+def changes():
+    """A batch of the connections' stream: an account was connected."""
+    keys = {"user_id": {"S": "shop|7"}, "provider": {"S": "vk"}}
+    row = {**keys, "generation": {"S": "g"}, "is_online": {"BOOL": True}, "access_token": {"B": "Y2FuYXJ5"}}
+    record = {
+        "eventID": "c81e728d",
+        "eventName": "INSERT",
+        "dynamodb": {
+            "ApproximateCreationDateTime": 1795320960.0,
+            "Keys": keys,
+            "NewImage": row,
+            "SequenceNumber": "4421584500000000017450439091",
+        },
+    }
+    return {"Records": [record]}
+
+
 @contextmanager
 def booted(emulator, name, variables, logs):
     """The binary under the emulator; yields the address of its invocations."""
@@ -108,6 +125,13 @@ def check_panic(emulator, logs):
     assert canary not in text + json.dumps(answer), "a canary got out"
 
 
+def check_changes(answer, log):
+    assert answer == {"batchItemFailures": []}, answer
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    [audit] = [line for line in lines if line.get("target") == "audit"]
+    assert (audit["event"], audit["user"], audit["at"]) == ("connected", "shop|7", "2026-11-22T04:16:00Z"), audit
+
+
 def check_sweep(answer):
     assert (answer["finished"], answer["alive"], answer["dead"]) == (True, 0, 0), answer
 
@@ -118,7 +142,7 @@ def main():
     shutil.copy(Path(samcli.__file__).parent / f"local/rapid/aws-lambda-rie-{ARCHITECTURE}", emulator)
     emulator.chmod(0o755)
     declared = functions()
-    assert declared.keys() == {*ANSWERS, "health-check"}
+    assert declared.keys() == {*ANSWERS, "health-check", "events"}
     with account(logs) as endpoint, simulators(PRODUCT, logs) as (vk, issuer):
         known = environment(PRODUCT, endpoint, vk, issuer)
         for name, given in declared.items():
@@ -126,14 +150,19 @@ def main():
             variables = {variable: value for variable, value in known.items() if variable in own}
             with booted(emulator, name, variables, logs) as (address, log):
                 is_web = name in ANSWERS
-                event = request(ANSWERS[name][0]) if is_web else schedule()
+                event = request(ANSWERS[name][0]) if is_web else changes() if name == "events" else schedule()
                 try:
                     answer = requests.post(address, json=event, timeout=60).json()
-                    check_web(name, answer, issuer) if is_web else check_sweep(answer)
+                    if is_web:
+                        check_web(name, answer, issuer)
+                    elif name == "events":
+                        check_changes(answer, log)
+                    else:
+                        check_sweep(answer)
                 except Exception:
                     print(log.read_text()[-4000:])
                     raise
-            print(f"ok - {name} answers {event.get('routeKey', 'the schedule')}", flush=True)
+            print(f"ok - {name} answers {event.get('routeKey', 'its event')}", flush=True)
     check_panic(emulator, logs)
     print("ok - a panic is a page, a count and a log without what was in it")
     print(f"{len(declared) + 1} passed, 0 failed")

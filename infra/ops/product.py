@@ -15,6 +15,13 @@ def operate(command, *arguments):
         raise SystemExit(str(error)) from None
 
 
+def parameters_of(stack):
+    """The parameters that a stack of this product was deployed with, by name."""
+    described = boto3.client("cloudformation").describe_stacks(StackName=stack)
+    parameters = described["Stacks"][0].get("Parameters", [])
+    return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in parameters}
+
+
 def outputs_of(stack):
     """The outputs of a stack of this product, by name."""
     described = boto3.client("cloudformation").describe_stacks(StackName=stack)

@@ -69,6 +69,7 @@ impl Function {
             "connect" => web::<connect::Function>(env, platform, registry).await,
             "dashboard" => web::<dashboard::Function>(env, platform, registry).await,
             "disconnect" => web::<disconnect::Function>(env, platform, registry).await,
+            "events" => events::Function::boot(env, platform).map(of_events),
             "health-check" => health_check::Function::boot(env, platform, registry).await.map(of_sweep),
             "login" => web::<login::Function>(env, platform, registry).await,
             "page" => web::<page::Function>(env, platform, registry).await,
@@ -125,6 +126,14 @@ fn of_web(function: impl WebFunction) -> Handler {
                 Err(never) => match never {},
             }
         })
+    })
+}
+
+fn of_events(function: events::Function) -> Handler {
+    let function = Arc::new(function);
+    Arc::new(move |event, _context| {
+        let function = Arc::clone(&function);
+        Box::pin(async move { Ok(function.handle(&serde_json::from_str(&event)?).await) })
     })
 }
 

@@ -8,7 +8,8 @@
 //! | [`gateway`] | API Gateway's HTTP API: events of payload format 2.0 in, responses out |
 //! | [`functions`] | Lambda: the functions, booted in this process with the template's environment |
 //! | [`schedule`] | EventBridge Scheduler |
-//! | [`aws`] | DynamoDB (embedded, kept in a file) and Secrets Manager, behind one endpoint |
+//! | [`changes`] | Lambda's event source mapping: the connections' stream to its function |
+//! | [`aws`] | DynamoDB (embedded, kept in a file), Secrets Manager, EventBridge and SQS, behind one endpoint |
 //! | [`vk`] | VK: consent page, tokens, API, and a control page to make trouble on |
 //! | [`issuer`] | an OpenID Connect issuer with demo people |
 //!
@@ -16,6 +17,7 @@
 //! [`testing`] is for the tests that drive the stack.
 
 pub mod aws;
+pub mod changes;
 pub mod cloudformation;
 pub mod functions;
 pub mod gateway;

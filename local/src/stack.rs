@@ -14,13 +14,14 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::aws::{Aws, AwsError};
+use crate::changes::ChangeFeed;
 use crate::cloudformation::{self, TableSpec, Template, TemplateError};
 use crate::functions::{BootError, Function, InvokeError};
 use crate::gateway::Gateway;
 use crate::issuer::{Client, Issuer};
 use crate::net::{Server, listen, listen_near, listen_v6};
 use crate::schedule::Sweeper;
-use crate::vk::{App, Vk};
+use crate::vk::{App, Events, Vk};
 
 const VK_CLIENT_ID: &str = "7000001";
 const VK_SECRET: &str = "local/vk-client-secret";
@@ -50,6 +51,7 @@ pub struct Stack {
     issuer: Issuer,
     functions: HashMap<String, Function>,
     sweeper: Sweeper,
+    changes: ChangeFeed,
     template: Template,
     platform: Platform,
     registry: Arc<dyn Registry>,
@@ -121,10 +123,13 @@ impl Stack {
         let platform = Platform { clock: clock.clone(), entropy: entropy.clone(), aws: aws.sdk_config() };
         let functions =
             Box::pin(Function::boot_all(&template.functions()?, &platform, registry.as_ref())).await?;
-        let sweep = functions.get("health-check").cloned();
-        let sweep = sweep.ok_or_else(|| BootError::Unknown("health-check".to_owned()))?;
-        let sweeper = Sweeper::new(sweep, clock.clone(), entropy.clone());
-        connect_control_page(&vk, &base_url, &sweeper);
+        let function =
+            |name: &str| functions.get(name).cloned().ok_or_else(|| BootError::Unknown(name.to_owned()));
+        let sweeper = Sweeper::new(function("health-check")?, clock.clone(), entropy.clone());
+        let position = options.folder.as_deref().map(|folder| folder.join("stream-position"));
+        let stream = aws.stream("ConnectionsTable");
+        let changes = ChangeFeed::new(stream, function("events")?, position, clock.clone(), entropy.clone());
+        connect_control_page(&vk, &base_url, &sweeper, aws.events_feed());
 
         let gateway = Arc::new(Gateway::new(template.routes()?, functions.clone(), clock, entropy));
         let mut server = Server::start(listener, Arc::clone(&gateway).router())?;
@@ -140,6 +145,7 @@ impl Stack {
             issuer,
             functions,
             sweeper,
+            changes,
             template,
             platform,
             registry,
@@ -148,8 +154,9 @@ impl Stack {
         })
     }
 
-    /// Sweeps on the template's schedule from now on.
+    /// Sweeps on the template's schedule, and delivers changes every second, from now on.
     pub fn keep_schedule(&mut self) -> Result<(), TemplateError> {
+        self.tasks.push(self.changes.clone().keep_delivering());
         self.tasks.push(self.sweeper.clone().every(self.template.sweep_every()?));
         Ok(())
     }
@@ -177,6 +184,11 @@ impl Stack {
     /// What invokes the sweep.
     pub fn sweeper(&self) -> &Sweeper {
         &self.sweeper
+    }
+
+    /// Delivers the changes of the connections that are not delivered yet.
+    pub async fn deliver_changes(&self) -> Result<usize, InvokeError> {
+        self.changes.deliver().await
     }
 
     /// Boots every function anew, as Lambda does for a further environment.
@@ -264,6 +276,8 @@ fn parameters(vk: &Vk, issuer: &Issuer) -> HashMap<String, String> {
         ("OidcClientId", "evosync-local".to_owned()),
         ("OidcClientSecretId", OIDC_SECRET.to_owned()),
         ("SweepSchedule", "rate(1 minute)".to_owned()),
+        ("EventBusArn", "arn:aws:events:eu-central-1:000000000000:event-bus/local".to_owned()),
+        ("FailedEvents", "http://localhost/failed-events".to_owned()),
     ];
     parameters.map(|(name, value)| (name.to_owned(), value)).into()
 }
@@ -280,7 +294,7 @@ fn attributes(base_url: &str, tables: &[TableSpec]) -> HashMap<String, String> {
     attributes
 }
 
-fn connect_control_page(vk: &Vk, base_url: &str, sweeper: &Sweeper) {
+fn connect_control_page(vk: &Vk, base_url: &str, sweeper: &Sweeper, events: Events) {
     let sweeper = sweeper.clone();
     let sweep = move || {
         let sweeper = sweeper.clone();
@@ -292,5 +306,5 @@ fn connect_control_page(vk: &Vk, base_url: &str, sweeper: &Sweeper) {
         };
         Box::pin(found) as futures_util::future::BoxFuture<'static, String>
     };
-    vk.connect_to(base_url.to_owned(), Box::new(sweep));
+    vk.connect_to(base_url.to_owned(), Box::new(sweep), events);
 }

@@ -4,6 +4,7 @@
 //! Nothing here reads a clock, a random number, a table or a network: all of that is passed in.
 
 mod attempt;
+mod change;
 mod connection;
 mod error_code;
 mod liveness;
@@ -15,6 +16,7 @@ mod tokens;
 mod user;
 
 pub use attempt::{ATTEMPT_LIFETIME, AnswerDigest, AttemptId, MAX_PENDING_ATTEMPTS, State};
+pub use change::{Actor, Change, Changed, ChangedBy, RowState};
 pub use connection::{Account, Connection, Expiry, Generation, Health};
 pub use error_code::ErrorCode;
 pub use liveness::{Liveness, OfflineReason, Unknown};

@@ -1,7 +1,5 @@
 //! The attributes of the two tables, each spelled once. They are contract: other programs read them.
 
-use crate::domain::Provider;
-
 /// The rows of `CONNECTIONS_TABLE`. Partition key [`USER_ID`](connection::USER_ID), sort key
 /// [`PROVIDER`](connection::PROVIDER).
 pub(in crate::store) mod connection {
@@ -20,6 +18,9 @@ pub(in crate::store) mod connection {
     pub(in crate::store) const LAST_CHECKED_AT: &str = "last_checked_at";
     /// Changes with every (re)connection.
     pub(in crate::store) const GENERATION: &str = "generation";
+    /// Who made the last change that is announced, and the request or sweep it was made in.
+    pub(in crate::store) const CHANGED_BY: &str = "changed_by";
+    pub(in crate::store) const CHANGED_IN: &str = "changed_in";
     pub(in crate::store) const LAST_ATTEMPT_AT: &str = "last_attempt_at";
     /// The sweep that tried last.
     pub(in crate::store) const LAST_ATTEMPT_BY: &str = "last_attempt_by";
@@ -59,12 +60,14 @@ pub(in crate::store) mod session {
     /// A tombstone's own id and time (RFC 3339).
     pub(in crate::store) const GONE: &str = "gone";
     pub(in crate::store) const GONE_AT: &str = "gone_at";
+    /// The request that disconnected.
+    pub(in crate::store) const CHANGED_IN: &str = "changed_in";
     /// What a rate limit has counted.
     pub(in crate::store) const ACTIONS: &str = "actions";
 }
 
-/// The attribute of a connection's row that holds the account's number at the provider: `vk_user_id`
+/// The attribute of a connection's row that holds the account's number at the provider of a key: `vk_user_id`
 /// for VK.
-pub(super) fn account_id(provider: Provider) -> String {
-    format!("{}_user_id", provider.key())
+pub(super) fn account_id(provider: &str) -> String {
+    format!("{provider}_user_id")
 }

@@ -16,7 +16,7 @@ use super::transaction::{Outcome, Part, Transactions, never, never_there};
 use super::{RACE_POLICY, StoreError, write_row};
 use crate::config::{ConfigError, Env};
 use crate::domain::{
-    ATTEMPT_LIFETIME, Account, AnswerDigest, AttemptId, ErrorCode, Expiry, Generation, Provider,
+    ATTEMPT_LIFETIME, Account, AnswerDigest, AttemptId, ChangedBy, ErrorCode, Expiry, Generation, Provider,
     SessionCredential, SessionLimits, UserId,
 };
 use crate::error_chain::chain;
@@ -70,6 +70,8 @@ const UNDER_WAY_FOR: SignedDuration = SignedDuration::from_secs(30);
 pub struct NewConnection<'a> {
     /// Whose, and by which session.
     pub credential: &'a SessionCredential,
+    /// Who connects, and in which request.
+    pub by: ChangedBy<'a>,
     /// Where to.
     pub provider: Provider,
     /// What was there before the provider was called.
@@ -84,13 +86,11 @@ pub struct NewConnection<'a> {
     pub expiry: Option<Expiry>,
 }
 
-/// What saving replaced.
+/// What became of saving.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Saved {
-    /// Nothing: the account is newly connected.
-    Connected,
-    /// An earlier connection.
-    Reconnected,
+    /// It is saved.
+    Saved,
     /// Nothing was saved: the person has signed out since, or the session ran out.
     NotSignedIn,
     /// Nothing was saved: the person has disconnected since, or connected by another attempt.
@@ -244,7 +244,7 @@ impl CallbackStore {
             .batch
             .read(HashMap::from([
                 (self.connections_table.clone(), connection.build()?),
-                (self.sessions_table.clone(), keys([tombstone::key(user, provider)]).build()?),
+                (self.sessions_table.clone(), keys([tombstone::key(user.as_str(), provider.key())]).build()?),
             ]))
             .await?;
         let mut row = |table: &String| found.remove(table).unwrap_or_default().pop();
@@ -260,19 +260,18 @@ impl CallbackStore {
     /// has changed since it was seen. The whole row is replaced, so that nothing of an earlier failure
     /// stays. The code is used up by now, so a lost answer is looked up, not guessed.
     pub async fn save(&self, connection: NewConnection<'_>) -> Result<Saved, StoreError> {
-        let saved = if connection.seen.is_connected { Saved::Reconnected } else { Saved::Connected };
         let refused = match self.transactions.write("save connection", self.parts_of(&connection)?).await {
-            Ok(Outcome::Done) => return Ok(saved),
+            Ok(Outcome::Done) => return Ok(Saved::Saved),
             Ok(Outcome::Refused(refused)) => refused,
             Err(error) => {
-                return if self.is_there(&connection).await { Ok(saved) } else { Err(error) };
+                return if self.is_there(&connection).await { Ok(Saved::Saved) } else { Err(error) };
             }
         };
         let is_refused = |part| refused.iter().find(|refused| refused.part == part);
         // A write whose first answer was lost finds its own row when it is repeated.
         let found = is_refused(Write::Connection).and_then(|refused| refused.row.as_ref());
         if found.and_then(rows::generation).as_ref() == Some(connection.generation) {
-            return Ok(saved);
+            return Ok(Saved::Saved);
         }
         Ok(if is_refused(Write::Session).is_some() { Saved::NotSignedIn } else { Saved::Overtaken })
     }
@@ -332,10 +331,12 @@ impl CallbackStore {
             (c::CONNECTED_AT, now.clone()),
             (c::UPDATED_AT, now),
             (c::GENERATION, s(connection.generation.as_str())),
+            (c::CHANGED_BY, s(<&str>::from(connection.by.actor))),
+            (c::CHANGED_IN, s(connection.by.correlation_id)),
         ];
         let expiry = connection.expiry.map(rows::expiry_attribute);
         row.extend(attributes.into_iter().chain(expiry).map(|(name, value)| (name.to_owned(), value)));
-        row.insert(account_id(connection.provider), s(&connection.account.id));
+        row.insert(account_id(connection.provider.key()), s(&connection.account.id));
         row
     }
 }

@@ -76,9 +76,10 @@ impl DisconnectStore {
         &self,
         credential: &SessionCredential,
         provider: Provider,
+        correlation_id: &str,
     ) -> Result<Removed, StoreError> {
         let gone = Gone::new(self.entropy.bytes());
-        let parts = self.parts_of(credential, provider, &gone)?;
+        let parts = self.parts_of(credential, provider, &gone, correlation_id)?;
         let refused = match self.transactions.write("disconnect", parts).await {
             Ok(Outcome::Done) => return Ok(Removed::Removed),
             Ok(Outcome::Refused(refused)) => refused,
@@ -97,6 +98,7 @@ impl DisconnectStore {
         credential: &SessionCredential,
         provider: Provider,
         gone: &Gone,
+        correlation_id: &str,
     ) -> Result<Vec<Part<Write>>, StoreError> {
         let (now, user) = (self.clock.now(), credential.user());
         let check = ConditionCheck::builder()
@@ -114,7 +116,10 @@ impl DisconnectStore {
                 rate_limit::count(&self.sessions_table, "disconnect", user, now, PER_MINUTE)?,
             ),
             Part::delete(Write::Connection, delete.build()?),
-            Part::put(Write::Tombstone, tombstone::put(&self.sessions_table, user, provider, gone, now)?),
+            Part::put(
+                Write::Tombstone,
+                tombstone::put(&self.sessions_table, user, provider, gone, correlation_id, now)?,
+            ),
         ])
     }
 
@@ -123,7 +128,7 @@ impl DisconnectStore {
             .client
             .get_item()
             .table_name(&self.sessions_table)
-            .set_key(Some(tombstone::key(user, provider)))
+            .set_key(Some(tombstone::key(user.as_str(), provider.key())))
             .consistent_read(true);
         let answer = get.send().await.map_err(|error| StoreError::of_sdk("read tombstone", &error))?;
         Ok(answer.item.as_ref().and_then(Gone::of))

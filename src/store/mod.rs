@@ -2,12 +2,14 @@
 //!
 //! Each function is given the store that can do what it needs and nothing else, and its IAM policy
 //! names the same: [`PageStore`] for the pages, [`ConnectStore`], [`CallbackStore`],
-//! [`DisconnectStore`], [`SignInStore`] for login, [`SweepStore`]. Whatever must hold together is one
+//! [`DisconnectStore`], [`SignInStore`] for login, [`SweepStore`], and
+//! [`ChangeStore`] for events. Whatever must hold together is one
 //! transaction, and a request is one round trip wherever that is possible.
 
 mod attributes;
 mod batch_read;
 mod callback;
+mod changes;
 mod connect;
 mod disconnect;
 mod page;
@@ -19,6 +21,7 @@ mod tombstone;
 mod transaction;
 
 pub use callback::{CallbackStore, Earlier, NewConnection, Saved, Seen, Spend};
+pub use changes::{ChangeStore, Unreadable};
 pub use connect::{Begin, ConnectStore};
 pub use disconnect::{DisconnectStore, Removed};
 pub use page::{PageStore, SignedIn};

@@ -16,7 +16,7 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 
 /// What the sweep and the pages read of a connection, beside the token.
 pub(super) fn connection_projection() -> String {
-    let accounts = Provider::ALL.iter().map(|provider| account_id(*provider));
+    let accounts = Provider::ALL.iter().map(|provider| account_id(provider.key()));
     let common = [
         c::USER_ID,
         c::PROVIDER,
@@ -136,7 +136,7 @@ pub(super) fn connection(item: &Item) -> Option<Connection> {
     let user = UserId::parse(text(item, c::USER_ID)?)?;
     let provider = Provider::from_key(text(item, c::PROVIDER)?)?;
     let online = item.get(c::IS_ONLINE).and_then(|value| value.as_bool().ok());
-    let Some((id, is_online)) = text(item, &account_id(provider)).zip(online) else {
+    let Some((id, is_online)) = text(item, &account_id(provider.key())).zip(online) else {
         return Some(Connection::unreadable(user, provider));
     };
     let name = |attribute| text(item, attribute).unwrap_or_default();

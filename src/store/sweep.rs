@@ -10,7 +10,7 @@ use super::attributes::connection as c;
 use super::rows::{self, Item, b, connection_projection, rfc3339, s};
 use super::{RACE_POLICY, StoreError, write_row};
 use crate::config::{ConfigError, Env};
-use crate::domain::{Connection, Generation, Liveness};
+use crate::domain::{Actor, Connection, Generation, Liveness};
 use crate::platform::{Clock, Platform};
 use crate::retry::Retry;
 
@@ -38,6 +38,8 @@ pub struct StoredConnection {
 pub struct Verdict<'a> {
     /// The sweep that made the check, by an id of its own.
     pub sweep: &'a str,
+    /// The invocation it was made in, as log lines have it.
+    pub correlation_id: &'a str,
     /// What the provider's answer says about the token.
     pub liveness: Liveness,
     /// The tokens re-encrypted with the current key, where another key sealed them.
@@ -215,6 +217,8 @@ impl Changes {
             set.push((c::LAST_CHECKED_AT, now.clone()));
             if before.is_online != online {
                 set.push((c::UPDATED_AT, now));
+                set.push((c::CHANGED_BY, s(<&str>::from(Actor::Sweep))));
+                set.push((c::CHANGED_IN, s(verdict.correlation_id)));
             }
         }
         if let Liveness::Dead(reason) = verdict.liveness {

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{ConditionCheck, Put};
 use jiff::{SignedDuration, Timestamp};
 
 use super::StoreError;
-use super::attributes::session::{EXPIRES_AT, GONE, GONE_AT, PROVIDER, USER_ID};
+use super::attributes::session::{CHANGED_IN, EXPIRES_AT, GONE, GONE_AT, PROVIDER, USER_ID};
 use super::rows::{self, Item, id_key, rfc3339, s, seconds};
 use crate::domain::{Provider, UserId};
 
@@ -29,8 +29,8 @@ impl Gone {
     }
 }
 
-pub(super) fn key(user: &UserId, provider: Provider) -> Item {
-    id_key(format!("gone:{user}:{}", provider.key()))
+pub(super) fn key(user: &str, provider: &str) -> Item {
+    id_key(format!("gone:{user}:{provider}"))
 }
 
 /// The write that leaves a tombstone, in place of an earlier one.
@@ -39,13 +39,15 @@ pub(super) fn put(
     user: &UserId,
     provider: Provider,
     gone: &Gone,
+    correlation_id: &str,
     now: Timestamp,
 ) -> Result<Put, StoreError> {
     let put = Put::builder()
         .table_name(table)
-        .set_item(Some(key(user, provider)))
+        .set_item(Some(key(user.as_str(), provider.key())))
         .item(GONE, s(&gone.0))
         .item(GONE_AT, rfc3339(now))
+        .item(CHANGED_IN, s(correlation_id))
         .item(USER_ID, s(user.as_str()))
         .item(PROVIDER, s(provider.key()))
         .item(EXPIRES_AT, seconds(now + KEEP_FOR));
@@ -60,7 +62,7 @@ pub(super) fn unchanged(
     provider: Provider,
     seen: Option<&Gone>,
 ) -> Result<ConditionCheck, StoreError> {
-    let check = ConditionCheck::builder().table_name(table).set_key(Some(key(user, provider)));
+    let check = ConditionCheck::builder().table_name(table).set_key(Some(key(user.as_str(), provider.key())));
     let absent = format!("attribute_not_exists({GONE})");
     let check = match seen {
         None => check.condition_expression(absent),

@@ -1,6 +1,7 @@
-//! Who did what to which connection.
+//! Who did what, to a session or to which connection.
 
-use crate::domain::{Account, Provider, UserId};
+use super::METRICS;
+use crate::domain::{Change, Changed, UserId};
 
 /// The target that marks a line as an audit event.
 pub(super) const TARGET: &str = "audit";
@@ -20,33 +21,28 @@ pub enum SessionEvent {
     SignedOut,
 }
 
-/// What happened to a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, strum::IntoStaticStr)]
-#[strum(serialize_all = "snake_case")]
-pub enum AuditEvent {
-    /// An account was connected where none was.
-    Connected,
-    /// A connection's account and token were replaced.
-    Reconnected,
-    /// The person disconnected the account.
-    Disconnected,
-    /// The sweep found that the token no longer works.
-    Broken,
-    /// The sweep found that a broken token works again.
-    Recovered,
-}
-
-impl AuditEvent {
-    /// Writes the event's line: what, whose, which account. Time and correlation id come with the
-    /// line and its span. What a person did is counted, too; the sweep counts for itself.
-    pub fn record(self, user: &UserId, provider: Provider, account: Option<&Account>) {
-        let account = account.map(|account| account.id.as_str());
-        tracing::info!(target: TARGET, event = <&str>::from(self), user = user.as_str(), provider = provider.key(), account);
-        match self {
-            Self::Connected => tracing::info!(target: super::METRICS, Connected = 1),
-            Self::Reconnected => tracing::info!(target: super::METRICS, Reconnected = 1),
-            Self::Disconnected => tracing::info!(target: super::METRICS, Disconnected = 1),
-            Self::Broken | Self::Recovered => {}
-        }
+/// Records what happened to a connection, as an audit event and as a metric. The line is in a span with
+/// the correlation id of whoever did it, so that one query finds both.
+pub fn record_change(changed: &Changed) {
+    let correlation_id = changed.correlation_id.as_deref().unwrap_or_default();
+    tracing::info_span!("change", correlation_id).in_scope(|| {
+        tracing::info!(
+            target: TARGET,
+            event = changed.change.audit_event(),
+            id = changed.id,
+            at = changed.at,
+            by = changed.by.map(<&str>::from),
+            user = changed.user,
+            provider = changed.provider,
+            account = changed.account_id,
+            reason = changed.reason,
+        );
+    });
+    match changed.change {
+        Change::Connected => tracing::info!(target: METRICS, Connected = 1),
+        Change::Reconnected => tracing::info!(target: METRICS, Reconnected = 1),
+        Change::Disconnected => tracing::info!(target: METRICS, Disconnected = 1),
+        Change::Broken => tracing::info!(target: METRICS, Broken = 1),
+        Change::Recovered => tracing::info!(target: METRICS, Recovered = 1),
     }
 }

@@ -34,9 +34,12 @@ pub(super) fn route_key(request: &Request) -> &str {
     context(request).and_then(|context| context.route_key.as_deref()).unwrap_or_default()
 }
 
-/// API Gateway's id of the request.
-pub(super) fn request_id(request: &Request) -> Option<&str> {
-    context(request)?.request_id.as_deref()
+/// What all log lines of a request share: API Gateway's id of it, which its own log names too; Lambda's
+/// where it gave none.
+pub fn correlation_id(request: &Request) -> String {
+    let api_gateway = context(request).and_then(|context| context.request_id.as_deref());
+    let lambda = || request.lambda_context_ref().map(|context| context.request_id.as_str());
+    api_gateway.or_else(lambda).unwrap_or_default().to_owned()
 }
 
 fn context(request: &Request) -> Option<&ApiGatewayV2httpRequestContext> {

@@ -9,12 +9,12 @@ use futures_util::FutureExt as _;
 use lambda_http::http::Response;
 use lambda_http::request::LambdaRequest;
 use lambda_http::tower::ServiceExt as _;
-use lambda_http::{Adapter, Body, Error, LambdaEvent, Request, RequestExt as _, Service, service_fn};
+use lambda_http::{Adapter, Body, Error, LambdaEvent, Request, Service, service_fn};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 use tracing::Instrument as _;
 
-use super::request::{request_id, route_key};
+use super::request::{correlation_id, route_key};
 use super::{Answer, Failure};
 use crate::config::{ConfigError, Env};
 use crate::pages::Problem;
@@ -109,12 +109,6 @@ async fn respond<F: WebFunction>(function: &F, request: Request, within: Duratio
     }
     .instrument(span)
     .await
-}
-
-/// API Gateway's request id, which its own log names too; Lambda's where it gave none.
-fn correlation_id(request: &Request) -> String {
-    let lambda = || request.lambda_context_ref().map(|context| context.request_id.as_str());
-    request_id(request).or_else(lambda).unwrap_or_default().to_owned()
 }
 
 /// What a query string may not hold as it is (RFC 3986, section 3.4).

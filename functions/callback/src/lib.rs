@@ -8,7 +8,7 @@ use std::time::Duration;
 use evosync_connections::config::{ConfigError, Env};
 use evosync_connections::domain::secret::AuthorizationCode;
 use evosync_connections::domain::{
-    AttemptId, ErrorCode, Expiry, Generation, Provider, ReturnTo, SessionCredential,
+    Actor, AttemptId, ChangedBy, ErrorCode, Expiry, Generation, Provider, ReturnTo, SessionCredential,
 };
 use evosync_connections::pages::Problem;
 use evosync_connections::platform::{Platform, warm_up};
@@ -16,8 +16,9 @@ use evosync_connections::providers::oauth::{AuthorizationResponse, ErrorKind, Ou
 use evosync_connections::providers::{Grant, PerProvider, Redeem, Registry};
 use evosync_connections::sealing::{RowIdentity, TokenKeySource, TokenKeys};
 use evosync_connections::store::{CallbackStore, Earlier, NewConnection, Saved, Seen, Spend, StoreError};
-use evosync_connections::telemetry::AuditEvent;
-use evosync_connections::web::{Answer, Boot, CookieJar, Failure, WebFunction, params, provider};
+use evosync_connections::web::{
+    Answer, Boot, CookieJar, Failure, WebFunction, correlation_id, params, provider,
+};
 use futures_util::future::join_all;
 use lambda_http::Request;
 
@@ -41,6 +42,7 @@ struct Caller<'a> {
     credential: &'a SessionCredential,
     provider: Provider,
     redeem: &'a dyn Redeem,
+    correlation_id: &'a str,
 }
 
 impl Function {
@@ -115,6 +117,7 @@ impl Function {
         let renewable = grant.tokens.refresh.is_some();
         let saved = self.store.save(NewConnection {
             credential: caller.credential,
+            by: ChangedBy { actor: Actor::Person, correlation_id: caller.correlation_id },
             provider,
             seen,
             generation: &generation,
@@ -122,18 +125,13 @@ impl Function {
             account: &grant.account,
             expiry: grant.expires_at.map(|at| Expiry { at, renewable }),
         });
-        let event = match saved.await.map_err(|error| Stop::ours(&error))? {
-            Saved::Connected => AuditEvent::Connected,
-            Saved::Reconnected => AuditEvent::Reconnected,
+        match saved.await.map_err(|error| Stop::ours(&error))? {
+            Saved::Saved => Ok(()),
             Saved::NotSignedIn => {
-                return Err(Stop::new(ErrorCode::SessionExpired, "signed out while at the provider"));
+                Err(Stop::new(ErrorCode::SessionExpired, "signed out while at the provider"))
             }
-            Saved::Overtaken => {
-                return Err(Stop::new(ErrorCode::AttemptUsed, "the connection has changed since"));
-            }
-        };
-        event.record(user, provider, Some(&grant.account));
-        Ok(())
+            Saved::Overtaken => Err(Stop::new(ErrorCode::AttemptUsed, "the connection has changed since")),
+        }
     }
 }
 
@@ -200,7 +198,8 @@ impl WebFunction for Function {
         let Some(credential) = &self.jar.credential(request) else {
             return Ok(without_session(request, provider));
         };
-        let caller = Caller { credential, provider, redeem: redeem.as_ref() };
+        let correlation_id = &correlation_id(request);
+        let caller = Caller { credential, provider, redeem: redeem.as_ref(), correlation_id };
         Ok(match self.complete(&caller, &response).await {
             Ok(()) => Answer::see_other(ReturnTo::Connections.path()),
             Err(stop) => stop.answer(provider, Some(credential)),

@@ -6,9 +6,10 @@ use evosync_connections::pages::{Notice, Problem};
 use evosync_connections::platform::{Platform, warm_up};
 use evosync_connections::providers::Registry;
 use evosync_connections::store::{DisconnectStore, Removed};
-use evosync_connections::telemetry::{AuditEvent, count_failure};
+use evosync_connections::telemetry::count_failure;
 use evosync_connections::web::{
-    Answer, Boot, CookieJar, Failure, FormPost, WebFunction, check_form_post, provider, sign_in_again,
+    Answer, Boot, CookieJar, Failure, FormPost, WebFunction, check_form_post, correlation_id, provider,
+    sign_in_again,
 };
 use lambda_http::Request;
 
@@ -24,13 +25,11 @@ impl Function {
         &self,
         credential: &SessionCredential,
         provider: Provider,
+        correlation_id: &str,
     ) -> Result<Answer, Failure> {
-        let return_to = match self.store.remove(credential, provider).await? {
-            // Idempotent, the event included: whoever asks twice may have been cut off the first time.
-            Removed::Removed => {
-                AuditEvent::Disconnected.record(credential.user(), provider, None);
-                ReturnTo::Provider(provider)
-            }
+        let return_to = match self.store.remove(credential, provider, correlation_id).await? {
+            // Idempotent: whoever asks twice may have been cut off the first time.
+            Removed::Removed => ReturnTo::Provider(provider),
             Removed::TooMany => {
                 count_failure(ErrorCode::TooManyAttempts);
                 tracing::warn!(user = credential.user().as_str(), "rate limit: too many disconnections");
@@ -65,7 +64,9 @@ impl WebFunction for Function {
             return Ok(Answer::problem(Problem::NotFound));
         };
         match check_form_post(request, &self.base, &self.jar) {
-            FormPost::ByPerson(credential) => self.disconnect(&credential, provider).await,
+            FormPost::ByPerson(credential) => {
+                self.disconnect(&credential, provider, &correlation_id(request)).await
+            }
             FormPost::WithoutSession => Ok(self.sign_in_again(provider)),
             FormPost::Refused(answer) => Ok(answer),
         }

@@ -5,14 +5,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use evosync_connections::domain::{Connection, Liveness, OfflineReason, TokenSet, Unknown};
+use evosync_connections::domain::{Liveness, OfflineReason, TokenSet, Unknown};
 use evosync_connections::error_chain::chain;
 use evosync_connections::platform::Platform;
 use evosync_connections::providers::{Check, CheckAnswer, PerProvider};
 use evosync_connections::retry::{Policy, Retry, Try};
 use evosync_connections::sealing::{OpenError, RowIdentity, TokenKeys};
 use evosync_connections::store::{Recorded, StoreError, StoredConnection, SweepStore, Verdict};
-use evosync_connections::telemetry::AuditEvent;
 use jiff::Timestamp;
 
 use crate::deadline::Deadline;
@@ -31,6 +30,7 @@ pub(crate) struct Checker<'a> {
     pub(crate) deadline: Deadline,
     /// What tells this sweep's verdicts from another's.
     pub(crate) id: String,
+    pub(crate) correlation_id: &'a str,
 }
 
 /// What became of one connection in a sweep.
@@ -82,12 +82,9 @@ impl Checker<'_> {
     }
 
     async fn record(&self, stored: &StoredConnection, verdict: Verdict<'_>) -> Result<Recorded, StoreError> {
-        let liveness = verdict.liveness;
         let recorded = self.store.record(stored, verdict).await;
-        match &recorded {
-            Ok(Recorded::Written) => announce(&stored.connection, liveness),
-            Ok(Recorded::Superseded) => {}
-            Err(error) => tracing::error!(error = chain(error), "verdict not recorded"),
+        if let Err(error) = &recorded {
+            tracing::error!(error = chain(error), "verdict not recorded");
         }
         recorded
     }
@@ -109,7 +106,7 @@ impl Checker<'_> {
             Err(error) => return Some(self.cannot_open(stored, error)),
         };
         let liveness = self.liveness(subject, &tokens).await?;
-        Some(Verdict { sweep: &self.id, liveness, resealed: self.reseal(stored, &tokens, row) })
+        Some(self.verdict_of(liveness, self.reseal(stored, &tokens, row)))
     }
 
     /// A record that does not open is dead only where it is damaged. A key or a version that this
@@ -121,7 +118,11 @@ impl Checker<'_> {
             OpenError::Broken => Liveness::Dead(OfflineReason::Unreadable),
             OpenError::UnknownKey | OpenError::UnknownVersion => Liveness::Unknown(Unknown::OurFault),
         };
-        Verdict { sweep: &self.id, liveness, resealed: None }
+        self.verdict_of(liveness, None)
+    }
+
+    fn verdict_of(&self, liveness: Liveness, resealed: Option<Vec<u8>>) -> Verdict<'_> {
+        Verdict { sweep: &self.id, correlation_id: self.correlation_id, liveness, resealed }
     }
 
     async fn liveness(&self, subject: &Subject<'_>, tokens: &TokenSet) -> Option<Liveness> {
@@ -173,13 +174,4 @@ fn note(answer: &CheckAnswer, tried: u32) {
             "check proved nothing"
         );
     }
-}
-
-fn announce(connection: &Connection, liveness: Liveness) {
-    let event = match (connection.is_online, liveness) {
-        (true, Liveness::Dead(_)) => AuditEvent::Broken,
-        (false, Liveness::Alive) => AuditEvent::Recovered,
-        _ => return,
-    };
-    event.record(&connection.user, connection.provider, Some(&connection.account));
 }

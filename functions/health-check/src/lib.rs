@@ -63,13 +63,17 @@ impl Function {
     pub async fn handle(&self, context: &Context) -> Result<Summary, Diagnostic> {
         let span = tracing::info_span!("sweep", correlation_id = context.request_id);
         let deadline = Deadline::of(context, self.platform.clock.clone());
-        self.sweep_and_report(deadline).instrument(span).await.map_err(Diagnostic::from)
+        self.sweep_and_report(deadline, &context.request_id).instrument(span).await.map_err(Diagnostic::from)
     }
 
-    async fn sweep_and_report(&self, deadline: Deadline) -> Result<Summary, SweepError> {
+    async fn sweep_and_report(
+        &self,
+        deadline: Deadline,
+        correlation_id: &str,
+    ) -> Result<Summary, SweepError> {
         let started = self.platform.clock.now();
         let mut summary = Summary::default();
-        let outcome = self.sweep(deadline, &mut summary).await;
+        let outcome = self.sweep(deadline, correlation_id, &mut summary).await;
         let ended = self.platform.clock.now();
         summary.report(ended.duration_since(started), ended);
         outcome.inspect_err(|error| tracing::error!(error = chain(error), "sweep failed"))?;
@@ -78,10 +82,15 @@ impl Function {
 
     /// Checks page after page, a bounded number of connections at a time. Memory is bounded by a
     /// page and what is in flight.
-    async fn sweep(&self, deadline: Deadline, summary: &mut Summary) -> Result<(), SweepError> {
+    async fn sweep(
+        &self,
+        deadline: Deadline,
+        correlation_id: &str,
+        summary: &mut Summary,
+    ) -> Result<(), SweepError> {
         // Not the cached ones: a token sealed since a rotation must open.
         let keys = self.keys.reread().await?;
-        let checker = self.checker(&keys, deadline);
+        let checker = self.checker(&keys, deadline, correlation_id);
         let concurrency = self.bounds.concurrency.get() as usize;
         let mut cursor = self.resume_at().clone();
         loop {
@@ -110,7 +119,12 @@ impl Function {
         self.resume_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn checker<'a>(&'a self, keys: &'a TokenKeys, deadline: Deadline) -> Checker<'a> {
+    fn checker<'a>(
+        &'a self,
+        keys: &'a TokenKeys,
+        deadline: Deadline,
+        correlation_id: &'a str,
+    ) -> Checker<'a> {
         let limit = || RateLimit::new(self.platform.clock.clone(), self.bounds.max_rps);
         Checker {
             store: &self.store,
@@ -118,6 +132,7 @@ impl Function {
             keys,
             platform: &self.platform,
             deadline,
+            correlation_id,
             id: format!("{:016x}", u64::from_be_bytes(self.platform.entropy.bytes())),
         }
     }

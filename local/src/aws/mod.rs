@@ -1,10 +1,12 @@
-//! AWS behind one endpoint: DynamoDB, embedded and kept in a file, and Secrets Manager.
+//! AWS behind one endpoint: DynamoDB, embedded and kept in a file, Secrets Manager, EventBridge and SQS.
 //!
 //! Every call is counted by its operation, and operations can be broken, so that tests can tell how
 //! often a function calls and what it does when nobody answers.
 
 mod calls;
+mod event_bus;
 mod secrets_manager;
+mod stream;
 mod tables;
 
 use std::io;
@@ -30,7 +32,9 @@ use crate::cloudformation::TableSpec;
 use crate::net::{Server, listen};
 pub use calls::Calls;
 use calls::Fate;
+use event_bus::EventBus;
 use secrets_manager::SecretsManager;
+pub use stream::ChangeStream;
 
 /// The running endpoint.
 pub struct Aws {
@@ -55,6 +59,7 @@ struct Front {
     dynamodb_url: String,
     http: reqwest::Client,
     secrets: SecretsManager,
+    bus: EventBus,
     calls: Calls,
 }
 
@@ -75,7 +80,13 @@ impl Aws {
         let dynamodb_url = format!("http://{}", listener.local_addr()?);
         let dynamodb = tokio::spawn(serve_dynamodb(listener, database.clone()));
         let http = reqwest::Client::new();
-        let front = Arc::new(Front { dynamodb_url, http, secrets, calls: Calls::default() });
+        let front = Arc::new(Front {
+            dynamodb_url,
+            http,
+            secrets,
+            bus: EventBus::default(),
+            calls: Calls::default(),
+        });
         let router = Router::new().route("/", post(dispatch)).with_state(Arc::clone(&front));
         Ok(Self { server: Server::start(listen(0).await?, router)?, dynamodb, database, front })
     }
@@ -119,6 +130,38 @@ impl Aws {
         self.front.secrets.give_binary();
     }
 
+    /// The events that have been put on the bus, oldest first.
+    pub fn events(&self) -> Vec<Value> {
+        self.front.bus.events()
+    }
+
+    /// The events that have been put on the bus, a line each, for a control page.
+    pub fn events_feed(&self) -> Box<dyn Fn() -> Vec<String> + Send + Sync> {
+        let front = Arc::clone(&self.front);
+        let line = |event: Value| {
+            let detail = &event["Detail"];
+            let [kind, user, provider] = [&event["DetailType"], &detail["user"], &detail["provider"]]
+                .map(|text| text.as_str().unwrap_or_default().to_owned());
+            format!("{kind}: {user}, {provider}")
+        };
+        Box::new(move || front.bus.events().into_iter().map(line).collect())
+    }
+
+    /// The messages that have been put into the queue of what could not be announced.
+    pub fn messages(&self) -> Vec<Value> {
+        self.front.bus.messages()
+    }
+
+    /// Makes the bus answer each event with an error code from now on; `None` for none.
+    pub fn refuse_events(&self, code: Option<&str>) {
+        self.front.bus.refuse(code);
+    }
+
+    /// The stream of a table's changes.
+    pub fn stream(&self, table: &str) -> ChangeStream {
+        ChangeStream::new(self.database.clone(), table)
+    }
+
     /// Deletes rows whose TTL has passed, as DynamoDB does in its own time.
     pub fn expire_rows(&self) {
         if let Err(error) = self.database.sweep_ttl() {
@@ -154,8 +197,13 @@ async fn dispatch(State(front): State<Arc<Front>>, headers: HeaderMap, body: Byt
         }
         Fate::LeaveUnprocessed => return unprocessed(&body),
     }
-    if service == "secretsmanager" {
-        let (status, json) = front.secrets.handle(operation, &body);
+    let other = match (service, operation) {
+        ("secretsmanager", _) => Some(front.secrets.handle(operation, &body)),
+        ("AWSEvents", "PutEvents") => Some(front.bus.put_events(&body)),
+        ("AmazonSQS", "SendMessage") => Some(front.bus.send_message(&body)),
+        _ => None,
+    };
+    if let Some((status, json)) = other {
         return answer(status, &json.to_string());
     }
     let answered = front.forward(&headers, body).await.unwrap_or_else(|error| {

@@ -17,10 +17,10 @@ pub(super) fn create(database: &Database, tables: &[TableSpec]) -> Result<(), Dy
             "BillingMode": properties["BillingMode"],
         });
         match database.create_table(parsed(request)?) {
-            Ok(_) => {}
-            Err(DynoxideError::ResourceInUseException(_)) => continue,
+            Ok(_) | Err(DynoxideError::ResourceInUseException(_)) => {}
             Err(error) => return Err(error),
         }
+        switch_stream_on(database, table)?;
         let ttl = &properties["TimeToLiveSpecification"];
         if ttl.is_object() {
             let request = json!({ "TableName": table.logical_id, "TimeToLiveSpecification": ttl });
@@ -30,6 +30,18 @@ pub(super) fn create(database: &Database, tables: &[TableSpec]) -> Result<(), Dy
     Ok(())
 }
 
-fn parsed<T: DeserializeOwned>(request: Value) -> Result<T, DynoxideError> {
+/// Switches a table's stream on where the template wants one, also for a table of an earlier build.
+fn switch_stream_on(database: &Database, table: &TableSpec) -> Result<(), DynoxideError> {
+    let view = &table.properties["StreamSpecification"]["StreamViewType"];
+    let streams = json!({ "TableName": table.logical_id });
+    if view.is_null() || !database.list_streams(parsed(streams)?)?.streams.is_empty() {
+        return Ok(());
+    }
+    let stream = json!({ "StreamEnabled": true, "StreamViewType": view });
+    let request = json!({ "TableName": table.logical_id, "StreamSpecification": stream });
+    database.update_table(parsed(request)?).map(drop)
+}
+
+pub(super) fn parsed<T: DeserializeOwned>(request: Value) -> Result<T, DynoxideError> {
     serde_json::from_value(request).map_err(|error| DynoxideError::ValidationException(error.to_string()))
 }

@@ -72,6 +72,7 @@ pub(super) async fn act(
 }
 
 fn control_page(vk: &Vk, sweep: Option<&str>) -> Response {
+    let events = vk.shared.events.get().map(|events| events()).unwrap_or_default();
     let state = vk.state();
     let now = vk.shared.clock.now();
     let accounts = state.accounts.iter().map(|account| {
@@ -98,6 +99,7 @@ fn control_page(vk: &Vk, sweep: Option<&str>) -> Response {
         "calls": state.calls.iter().rev().take(12).map(|call| {
             json!({ "method": call.http_method, "path": call.path })
         }).collect::<Vec<_>>(),
+        "events": events.iter().rev().take(12).collect::<Vec<_>>(),
         "can_sweep": vk.shared.sweep.get().is_some(),
         "sweep": sweep,
         "product": vk.shared.product.get(),

@@ -51,11 +51,15 @@ struct Shared {
     entropy: Entropy,
     held: watch::Sender<bool>,
     sweep: OnceLock<SweepNow>,
+    events: OnceLock<Events>,
     product: OnceLock<String>,
 }
 
 /// Runs a sweep and says what it found.
 pub type SweepNow = Box<dyn Fn() -> BoxFuture<'static, String> + Send + Sync>;
+
+/// The product's events, oldest first, a line each.
+pub type Events = Box<dyn Fn() -> Vec<String> + Send + Sync>;
 
 impl Vk {
     /// Starts VK on a listener, with the people and tokens its file remembers, if it has one.
@@ -76,6 +80,7 @@ impl Vk {
             entropy,
             held: watch::Sender::new(false),
             sweep: OnceLock::new(),
+            events: OnceLock::new(),
             product: OnceLock::new(),
         });
         let vk = Self { shared };
@@ -96,8 +101,9 @@ impl Vk {
         self.shared.server.get().map(Server::url).unwrap_or_default()
     }
 
-    /// Puts a button on the control page that runs a sweep, and a link back to the product.
-    pub fn connect_to(&self, product: String, sweep: SweepNow) {
+    /// Puts a button on the control page that runs a sweep, the product's events, and a link back to it.
+    pub fn connect_to(&self, product: String, sweep: SweepNow, events: Events) {
+        let _ = self.shared.events.set(events);
         let _ = self.shared.product.set(product);
         let _ = self.shared.sweep.set(sweep);
     }

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed, and talks to this machine alone"
 )]
 
+mod announcing;
 mod bad_input;
 mod connecting;
 mod disconnecting;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use evosync_connections::config::Env;
 use evosync_connections::domain::{
-    Account, AnswerDigest, AttemptId, Generation, Liveness, OfflineReason, Provider, ReturnTo,
-    SessionCredential, State, UserId,
+    Account, Actor, AnswerDigest, AttemptId, ChangedBy, Generation, Liveness, OfflineReason, Provider,
+    ReturnTo, SessionCredential, State, UserId,
 };
 use evosync_connections::platform::{Clock, Platform};
 use evosync_connections::store::{
@@ -93,6 +93,7 @@ impl Store {
     async fn save_over(&self, seen: &Seen, generation: u8) -> Saved {
         let connection = NewConnection {
             credential: &credential(7),
+            by: ChangedBy { actor: Actor::Person, correlation_id: "request" },
             seen,
             provider: Provider::Vk,
             generation: &Generation::new([generation; 16]),
@@ -158,8 +159,8 @@ async fn many_attempts_begun_at_once_leave_ten_at_the_most() {
 async fn a_saved_connection_has_the_contracts_attributes() {
     let test = TestStack::start().await;
     let store = store(&test);
-    assert_eq!(store.save(1).await, Saved::Connected);
-    assert_eq!(store.save(2).await, Saved::Reconnected);
+    assert_eq!(store.save(1).await, Saved::Saved);
+    assert_eq!(store.save(2).await, Saved::Saved);
     let row = test.connections().row().await;
     let attributes: BTreeMap<_, _> = row
         .iter()
@@ -167,6 +168,8 @@ async fn a_saved_connection_has_the_contracts_attributes() {
         .collect();
     let expected = [
         ("access_token", "B"),
+        ("changed_by", "S"),
+        ("changed_in", "S"),
         ("connected_at", "S"),
         ("first_name", "S"),
         ("generation", "S"),
@@ -222,10 +225,19 @@ async fn removal_needs_a_live_session_and_is_idempotent() {
     let test = TestStack::start().await;
     let store = store(&test);
     store.save(1).await;
-    assert_eq!(store.disconnect.remove(&credential(1), Provider::Vk).await.unwrap(), Removed::NotSignedIn);
+    assert_eq!(
+        store.disconnect.remove(&credential(1), Provider::Vk, "request").await.unwrap(),
+        Removed::NotSignedIn
+    );
     store.sign_in(&credential(1)).await;
-    assert_eq!(store.disconnect.remove(&credential(1), Provider::Vk).await.unwrap(), Removed::Removed);
-    assert_eq!(store.disconnect.remove(&credential(1), Provider::Vk).await.unwrap(), Removed::Removed);
+    assert_eq!(
+        store.disconnect.remove(&credential(1), Provider::Vk, "request").await.unwrap(),
+        Removed::Removed
+    );
+    assert_eq!(
+        store.disconnect.remove(&credential(1), Provider::Vk, "request").await.unwrap(),
+        Removed::Removed
+    );
     assert!(test.connections().rows().await.is_empty());
 }
 
@@ -233,14 +245,14 @@ async fn removal_needs_a_live_session_and_is_idempotent() {
 async fn a_save_is_fenced_by_what_was_seen_before() {
     let test = TestStack::start().await;
     let store = store(&test);
-    assert_eq!(store.save(1).await, Saved::Connected);
+    assert_eq!(store.save(1).await, Saved::Saved);
     let seen = store.callback.seen(&user(), Provider::Vk).await.unwrap();
-    assert_eq!(store.save_over(&seen, 2).await, Saved::Reconnected);
+    assert_eq!(store.save_over(&seen, 2).await, Saved::Saved);
     assert_eq!(store.save_over(&seen, 3).await, Saved::Overtaken, "another attempt came first");
     let seen = store.callback.seen(&user(), Provider::Vk).await.unwrap();
-    store.disconnect.remove(&credential(7), Provider::Vk).await.unwrap();
+    store.disconnect.remove(&credential(7), Provider::Vk, "request").await.unwrap();
     assert_eq!(store.save_over(&seen, 4).await, Saved::Overtaken, "disconnected since");
-    assert_eq!(store.save(5).await, Saved::Connected, "a later attempt is not held up");
+    assert_eq!(store.save(5).await, Saved::Saved, "a later attempt is not held up");
     let seen = store.callback.seen(&user(), Provider::Vk).await.unwrap();
     store.sign_in.sign_out(&credential(7).session_id()).await.unwrap();
     assert_eq!(store.save_over(&seen, 6).await, Saved::NotSignedIn);
@@ -253,7 +265,7 @@ async fn disconnecting_nothing_stops_a_callback_under_way() {
     let store = store(&test);
     store.sign_in(&credential(7)).await;
     let seen = store.callback.seen(&user(), Provider::Vk).await.unwrap();
-    store.disconnect.remove(&credential(7), Provider::Vk).await.unwrap();
+    store.disconnect.remove(&credential(7), Provider::Vk, "request").await.unwrap();
     assert_eq!(store.save_over(&seen, 1).await, Saved::Overtaken);
     assert!(test.connections().rows().await.is_empty());
 }
@@ -265,11 +277,11 @@ async fn a_save_whose_answer_is_lost_is_told_as_it_is() {
     store.save(1).await;
     // Lost once, it is repeated; lost for good, it is looked up.
     test.stack.aws().calls().lose_answer("TransactWriteItems");
-    assert_eq!(store.save(2).await, Saved::Reconnected);
+    assert_eq!(store.save(2).await, Saved::Saved);
     let seen = store.callback.seen(&user(), Provider::Vk).await.unwrap();
     test.stack.aws().calls().lose_answer("TransactWriteItems");
     test.stack.aws().calls().break_operation("TransactWriteItems");
-    assert_eq!(store.save_over(&seen, 3).await, Saved::Reconnected);
+    assert_eq!(store.save_over(&seen, 3).await, Saved::Saved);
     assert_eq!(text(&test.connections().row().await, "generation"), format!("{:02x}", 3).repeat(16));
 }
 
@@ -279,10 +291,13 @@ async fn a_disconnection_whose_answer_is_lost_is_told_as_it_is() {
     let store = store(&test);
     store.save(1).await;
     test.stack.aws().calls().break_operation("TransactWriteItems");
-    assert!(store.disconnect.remove(&credential(7), Provider::Vk).await.is_err());
+    assert!(store.disconnect.remove(&credential(7), Provider::Vk, "request").await.is_err());
     assert_eq!(test.connections().rows().await.len(), 1);
     test.stack.aws().calls().lose_answer("TransactWriteItems");
-    assert_eq!(store.disconnect.remove(&credential(7), Provider::Vk).await.unwrap(), Removed::Removed);
+    assert_eq!(
+        store.disconnect.remove(&credential(7), Provider::Vk, "request").await.unwrap(),
+        Removed::Removed
+    );
     assert!(test.connections().rows().await.is_empty());
 }
 
@@ -291,7 +306,7 @@ async fn a_tombstone_outlives_what_a_table_can_be_restored_from() {
     let test = TestStack::start().await;
     let store = store(&test);
     store.save(1).await;
-    store.disconnect.remove(&credential(7), Provider::Vk).await.unwrap();
+    store.disconnect.remove(&credential(7), Provider::Vk, "request").await.unwrap();
     let rows = test.sessions().rows().await;
     let tombstone = rows.iter().find(|row| text(row, "id") == "gone:shop|7:vk").unwrap();
     assert_eq!(text(tombstone, "gone_at"), "2026-11-22T04:16:00Z");
@@ -300,7 +315,7 @@ async fn a_tombstone_outlives_what_a_table_can_be_restored_from() {
 }
 
 fn verdict(liveness: Liveness) -> Verdict<'static> {
-    Verdict { sweep: "a sweep", liveness, resealed: None }
+    Verdict { sweep: "a sweep", correlation_id: "request", liveness, resealed: None }
 }
 
 #[tokio::test]

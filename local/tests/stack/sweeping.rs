@@ -382,6 +382,7 @@ async fn a_verdict_whose_answer_is_lost_is_announced_all_the_same() {
     test.stack.aws().calls().lose_answer("UpdateItem");
     let summary = test.stack.sweep().await.unwrap();
     assert_eq!((count(&summary, "broken"), count(&summary, "superseded")), (1, 0));
+    test.stack.deliver_changes().await.unwrap();
     assert_eq!(logged_by("audit").last().unwrap()["fields"]["event"], "broken");
 }
 

@@ -23,6 +23,7 @@ async fn what_a_person_and_the_sweep_did_is_audited_with_a_correlation_id() {
     test.stack.vk().deactivate(ANNA, None);
     test.stack.sweep().await.unwrap();
     merchant.disconnect().await;
+    test.stack.deliver_changes().await.unwrap();
     merchant.browser.submit(merchant.open("/vk").await.form("/logout")).await;
     let audit = logged_by("audit");
     let events: Vec<_> = audit.iter().map(|line| line["fields"]["event"].as_str().unwrap()).collect();
@@ -42,6 +43,7 @@ async fn what_a_person_did_and_failed_at_is_counted() {
     let (test, merchant) = TestStack::connected().await;
     merchant.connect(ANNA).await;
     merchant.disconnect().await;
+    test.stack.deliver_changes().await.unwrap();
     let consent = merchant.start_connecting().await;
     let callback = merchant.refuse(&consent).await;
     merchant.browser.come_from_elsewhere(&callback).await;
@@ -88,8 +90,9 @@ fn last_two(mut metrics: Vec<Value>) -> [Value; 2] {
 async fn a_connection_saved_with_its_answer_lost_is_connected_and_not_reconnected() {
     start_log();
     let (test, merchant) = TestStack::signed_in().await;
-    test.stack.aws().calls().lose_answer("PutItem");
+    test.stack.aws().calls().lose_after("TransactWriteItems", 2);
     merchant.connect(ANNA).await;
+    test.stack.deliver_changes().await.unwrap();
     assert_eq!(metrics(), [json!({"Connected": 1})]);
 }
 
@@ -102,6 +105,7 @@ async fn a_disconnection_whose_answer_is_lost_is_audited() {
     test.stack.aws().calls().break_after("TransactWriteItems", 1);
     assert_eq!(merchant.browser.submit(page.form("/vk/disconnect")).await.path(), "/vk");
     assert!(test.connections().rows().await.is_empty());
+    test.stack.deliver_changes().await.unwrap();
     assert_eq!(logged_by("audit").last().unwrap()["fields"]["event"], "disconnected");
 }
 
@@ -125,6 +129,7 @@ async fn every_metric_that_the_alarms_and_the_dashboard_show_is_written() {
     merchant.disconnect().await;
     merchant.browser.open(&test.url("/vk/callback")).await;
     test.stack.sweep().await.unwrap();
+    test.stack.deliver_changes().await.unwrap();
     test.stack.issuer().set_forgery(Forgery::ForeignKey);
     test.merchant(ROMASHKA).await;
     let names = metrics().into_iter().flat_map(|metric| metric.as_object().unwrap().clone().into_iter());

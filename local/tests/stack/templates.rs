@@ -20,6 +20,7 @@ fn template() -> Template {
         named("OidcClientId", "client"),
         named("OidcClientSecretId", "oidc"),
         named("VkExtraCa", ""),
+        named("FailedEvents", "https://sqs.example/failed-events"),
     ]);
     let attributes = HashMap::from([
         named("HttpApi.ApiEndpoint", "https://api.example"),
@@ -98,6 +99,7 @@ async fn boot(function: &str, env: &Env, platform: &Platform) -> Result<(), Conf
         "connect" => connect::Function::boot(env, platform, registry).await.map(drop),
         "dashboard" => dashboard::Function::boot(env, platform, registry).await.map(drop),
         "disconnect" => disconnect::Function::boot(env, platform, registry).await.map(drop),
+        "events" => events::Function::boot(env, platform).map(drop),
         "health-check" => health_check::Function::boot(env, platform, registry).await.map(drop),
         "login" => login::Function::boot(env, platform, registry).await.map(drop),
         "page" => page::Function::boot(env, platform, registry).await.map(drop),

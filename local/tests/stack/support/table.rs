@@ -41,6 +41,13 @@ impl Table {
         rows.remove(0)
     }
 
+    /// Deletes a row, as only an operator could.
+    pub(crate) async fn delete(&self, row: &Row) {
+        let key = ["user_id", "provider"].map(|name| (name.to_owned(), row[name].clone()));
+        let delete = self.client.delete_item().table_name(self.name).set_key(Some(key.into()));
+        delete.send().await.expect("the table answers");
+    }
+
     /// Writes a row over whatever is there.
     pub(crate) async fn put(&self, row: Row) {
         let put = self.client.put_item().table_name(self.name).set_item(Some(row));

@@ -1,0 +1,95 @@
+//! The event source mapping between the connections' stream and the function that announces changes.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evosync_connections::platform::{Clock, Entropy};
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+
+use crate::aws::ChangeStream;
+use crate::functions::{Function, InvokeError};
+
+/// As many records as the template's mapping hands over at once.
+const BATCH: usize = 500;
+
+/// Delivers the stream's records, each until it is finished with.
+#[derive(Clone)]
+pub struct ChangeFeed(Arc<Feed>);
+
+struct Feed {
+    stream: ChangeStream,
+    function: Function,
+    clock: Clock,
+    entropy: Entropy,
+    /// The sequence number of the last record that is finished with.
+    position: Mutex<Option<String>>,
+    file: Option<PathBuf>,
+}
+
+impl ChangeFeed {
+    /// A feed that goes on where its file says, or at the stream's beginning.
+    pub(crate) fn new(
+        stream: ChangeStream,
+        function: Function,
+        file: Option<PathBuf>,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> Self {
+        let position = file.as_ref().and_then(|file| fs::read_to_string(file).ok());
+        Self(Arc::new(Feed { stream, function, clock, entropy, position: Mutex::new(position), file }))
+    }
+
+    /// Delivers what there is, and answers how many records were finished with. Stops at a record that
+    /// is not.
+    pub async fn deliver(&self) -> Result<usize, InvokeError> {
+        let mut position = self.0.position.lock().await;
+        let mut delivered = 0;
+        loop {
+            let records = self.0.stream.records(position.as_deref(), BATCH).map_err(InvokeError::Failed)?;
+            if records.is_empty() {
+                return Ok(delivered);
+            }
+            let request_id = format!("{:016x}", u64::from_be_bytes(self.0.entropy.bytes()));
+            let answer = self.0.function.invoke(&request_id, &json!({ "Records": records })).await?;
+            let failed = answer["batchItemFailures"][0]["itemIdentifier"].as_str();
+            let is_failed = |record: &Value| failed == Some(sequence(record));
+            let done = records.iter().position(is_failed).unwrap_or(records.len());
+            delivered += done;
+            if let Some(last) = done.checked_sub(1).and_then(|last| records.get(last)) {
+                *position = Some(sequence(last).to_owned());
+                self.keep(sequence(last));
+            }
+            if failed.is_some() {
+                return Ok(delivered);
+            }
+        }
+    }
+
+    /// Delivers every second until aborted.
+    pub(crate) fn keep_delivering(self) -> JoinHandle<()> {
+        tokio::spawn(async move {
+            loop {
+                if let Err(error) = self.deliver().await {
+                    tracing::error!(%error, "changes not delivered");
+                }
+                self.0.clock.sleep(Duration::from_secs(1)).await;
+            }
+        })
+    }
+
+    fn keep(&self, position: &str) {
+        if let Some(file) = &self.0.file
+            && let Err(error) = crate::net::write_private(file, position)
+        {
+            tracing::error!(%error, "the stream's position is not kept");
+        }
+    }
+}
+
+fn sequence(record: &Value) -> &str {
+    record["dynamodb"]["SequenceNumber"].as_str().unwrap_or_default()
+}
