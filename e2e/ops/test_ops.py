@@ -51,11 +51,18 @@ class Account(unittest.TestCase):
             "FunctionsLog": "functions",
             "HealthCheckFunction": "health-check",
         }
+        self.create_stack(STACK, outputs, EventBusArn=self.client("events").create_event_bus(Name="evosync")["EventBusArn"])
+        self.create_stack(f"{STACK}-without-bus", outputs, EventBusArn="")
+
+    def create_stack(self, name, outputs, **parameters):
         template = {
+            "Parameters": {parameter: {"Type": "String"} for parameter in parameters},
             "Resources": {"Nothing": {"Type": "AWS::CloudFormation::WaitConditionHandle"}},
-            "Outputs": {name: {"Value": value} for name, value in outputs.items()},
+            "Outputs": {output: {"Value": value} for output, value in outputs.items()},
         }
-        self.client("cloudformation").create_stack(StackName=STACK, TemplateBody=json.dumps(template))
+        given = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
+        stacks = self.client("cloudformation")
+        stacks.create_stack(StackName=name, TemplateBody=json.dumps(template), Parameters=given)
 
     def create_table(self):
         keys = {"user_id": "HASH", "provider": "RANGE"}
@@ -228,11 +235,52 @@ class Connection(Account):
         self.assertIn("no such connection", answer.stderr)
 
 
+class AnnounceConnections(Account):
+    def test_every_connection_is_announced(self):
+        for number in range(23):
+            self.put_connection(f"shop|{number}")
+        answer = self.run_command("announce-connections", STACK)
+        self.assertEqual((answer.returncode, answer.stdout), (0, "announced 23\n"), answer.stderr)
+
+    def test_a_stack_without_a_bus_is_named(self):
+        answer = self.run_command("announce-connections", f"{STACK}-without-bus")
+        self.assertEqual(answer.returncode, 1)
+        self.assertIn("EventBusArn", answer.stderr)
+
+    def test_a_snapshot_has_documented_members_and_no_token(self):
+        self.put_connection("shop|7", connected_at="2026-11-22T04:16:00Z")
+        self.dynamodb.update_item(
+            TableName="connections",
+            Key={"user_id": {"S": "shop|7"}, "provider": {"S": "vk"}},
+            UpdateExpression="SET vk_user_id = :account, is_online = :no, offline_reason = :reason",
+            ExpressionAttributeValues={":account": {"S": "42"}, ":no": {"BOOL": False}, ":reason": {"S": "expired"}},
+        )
+        command = module("announce-connections")
+        command.boto3.setup_default_session(
+            region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test"
+        )
+        os.environ["AWS_ENDPOINT_URL"] = self.endpoint
+        self.addCleanup(os.environ.pop, "AWS_ENDPOINT_URL")
+        [row] = command.rows("connections")
+        self.assertNotIn("access_token", row)
+        detail = json.loads(command.entry("evosync", row)["Detail"])
+        self.assertEqual((detail["account_id"], detail["is_online"], detail["reason"]), ("42", "false", "expired"))
+        documented = (OPS.parents[1] / "docs/events.md").read_text()
+        for name in detail:
+            self.assertIn(f"`{name}`", documented)
+
+
 class RestoreConnections(Account):
     def disconnect(self, user):
-        """What the disconnect function does and says."""
+        """What a disconnection leaves in table and log."""
+        self.lose(user)
+        self.audit(user, event="disconnected", by="person")
+
+    def lose(self, user):
         self.dynamodb.delete_item(TableName="connections", Key={"user_id": {"S": user}, "provider": {"S": "vk"}})
-        line = {"target": "audit", "event": "disconnected", "user": user, "provider": "vk"}
+
+    def audit(self, user, **said):
+        line = {"target": "audit", "user": user, "provider": "vk", **said}
         event = {"timestamp": int(datetime.now(timezone.utc).timestamp() * 1000), "message": json.dumps(line)}
         self.logs.put_log_events(logGroupName="functions", logStreamName="disconnect", logEvents=[event])
 
@@ -245,11 +293,38 @@ class RestoreConnections(Account):
             self.put_connection(user)
         self.as_it_was()
         self.disconnect("boris")
-        self.dynamodb.delete_item(TableName="connections", Key={"user_id": {"S": "vera"}, "provider": {"S": "vk"}})
+        self.lose("vera")
         answer = self.restore()
         self.assertEqual(answer.returncode, 0, answer.stderr)
         self.assertIn("copied 1, already there 1, disconnected since 1", answer.stdout)
         self.assertEqual(self.users(), ["anna", "vera"])
+
+    def test_of_all_that_may_happen_only_a_merchants_disconnection_keeps_a_row_away(self):
+        happened = {
+            "anna": {"event": "connected", "by": "person"},
+            "boris": {"event": "reconnected", "by": "person"},
+            "vera": {"event": "broken", "by": "sweep"},
+            "gleb": {"event": "recovered", "by": "sweep"},
+            "dina": {"event": "disconnected", "by": "operator"},
+            "egor": {"event": "disconnected", "by": "person"},
+            "zoya": {"event": "disconnected"},
+        }
+        for user in happened:
+            self.put_connection(user)
+        self.as_it_was()
+        for user, said in happened.items():
+            self.lose(user)
+            self.audit(user, **said)
+        self.assertIn("copied 5, already there 0, disconnected since 2", self.restore().stdout)
+        self.assertEqual(self.users(), ["anna", "boris", "dina", "gleb", "vera"])
+
+    def test_a_restored_row_says_that_an_operator_restored_it(self):
+        self.put_connection("anna")
+        self.as_it_was()
+        self.lose("anna")
+        self.restore()
+        [row] = self.dynamodb.scan(TableName="connections")["Items"]
+        self.assertEqual((row["changed_by"], row["changed_in"]), ({"S": "operator"}, {"S": "restore-connections"}))
 
     def test_a_tombstone_keeps_a_row_away_whose_event_was_lost_unless_it_was_connected_later(self):
         connected = {"anna": "2026-11-20T10:00:00Z", "boris": "2026-11-22T10:00:00Z", "vera": None}
@@ -257,7 +332,7 @@ class RestoreConnections(Account):
             self.put_connection(user, connected_at=time)
         self.as_it_was()
         for user in connected:
-            self.dynamodb.delete_item(TableName="connections", Key={"user_id": {"S": user}, "provider": {"S": "vk"}})
+            self.lose(user)
             tombstone = {"id": {"S": f"gone:{user}:vk"}, "gone_at": {"S": "2026-11-21T10:00:00Z"}}
             self.dynamodb.put_item(TableName="sessions", Item=tombstone)
         answer = self.restore()
@@ -283,7 +358,7 @@ class RestoreConnections(Account):
     def test_without_a_log_of_who_has_disconnected_nothing_comes_back(self):
         self.put_connection("anna")
         self.as_it_was()
-        self.dynamodb.delete_item(TableName="connections", Key={"user_id": {"S": "anna"}, "provider": {"S": "vk"}})
+        self.lose("anna")
         self.since -= timedelta(minutes=5)
         answer = self.restore()
         self.assertNotEqual(answer.returncode, 0)
