@@ -124,6 +124,19 @@ test("disconnecting removes it", async () => {
   assert.match(await body(), /Подключить ВКонтакте/);
 });
 
+test("what happened is announced, and the control page shows it", async () => {
+  const expected = /Disconnected.*\n.*Reconnected.*\n.*Broken.*\n.*Connected/;
+  await atControls(async (controls) => {
+    const events = () => controls.locator("#events").innerText();
+    // Changes are delivered every second.
+    for (let tries = 0; tries < 20 && !expected.test(await events()); tries++) {
+      await controls.waitForTimeout(500);
+      await controls.reload();
+    }
+    assert.match(await events(), expected);
+  });
+});
+
 test("hostile names are shown as text", async () => {
   await page.getByRole("link", { name: "Подключить ВКонтакте" }).click();
   await allow("1000003");

@@ -108,7 +108,7 @@ class Permissions(unittest.TestCase):
         for name, role in roles(self.stack)[1].items():
             self.assertEqual(role.keys(), {"AssumeRolePolicyDocument", "Policies"}, name)
 
-    def test_a_role_is_taken_by_its_service_alone(self):
+    def test_a_role_is_assumed_only_by_its_service(self):
         users, declared = roles(self.stack)
         for name, role in declared.items():
             [statement] = role["AssumeRolePolicyDocument"]["Statement"]
@@ -151,7 +151,7 @@ class Permissions(unittest.TestCase):
         for policy in of_type(self.resources, "AWS::SQS::QueuePolicy").values():
             self.assertEqual({statement["Effect"] for statement in policy["PolicyDocument"]["Statement"]}, {"Deny"})
 
-    def test_queues_are_reached_over_tls_alone(self):
+    def test_queues_are_reached_only_over_tls(self):
         unguarded = of_type(self.resources, "AWS::SQS::Queue").keys()
         for policy in of_type(self.resources, "AWS::SQS::QueuePolicy").values():
             # SQS takes a policy for one queue, and a statement about that queue alone.
@@ -163,7 +163,7 @@ class Permissions(unittest.TestCase):
             unguarded -= {queue}
         self.assertEqual(unguarded, set())
 
-    def test_a_function_is_invoked_by_its_own_routes_alone(self):
+    def test_a_function_is_invoked_only_by_its_own_routes(self):
         """One permission a route, for that method and path of this API."""
         permissions = of_type(self.resources, "AWS::Lambda::Permission").values()
         allowed = sorted((logical_id(given["FunctionName"]), given["SourceArn"]) for given in permissions)

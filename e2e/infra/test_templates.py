@@ -403,7 +403,7 @@ class Observability(Templates):
             if name != "NoSweepFinished":
                 self.assertEqual(other["TreatMissingData"], "notBreaching", name)
 
-    def test_an_address_is_told_where_one_is_given(self):
+    def test_alarms_are_mailed_where_an_address_is_given(self):
         self.assertEqual(of_type(self.resources, "AWS::SNS::Subscription"), {})
         resources = deployed(AlarmEmail="operator@example.org").everything()
         subscription = self.one("AWS::SNS::Subscription", resources)

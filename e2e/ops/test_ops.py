@@ -347,7 +347,7 @@ class RestoreConnections(Account):
         row = self.dynamodb.scan(TableName="connections")["Items"][0]
         self.assertEqual(row["generation"], {"S": "new"})
 
-    def test_who_disconnects_during_the_restoration_stays_disconnected_unless_connected_anew(self):
+    def test_who_disconnects_during_the_restoration_stays_disconnected_unless_reconnected(self):
         command = module("restore-connections")
         for user, generation in [("anna", "copied"), ("boris", "new")]:
             self.put_connection(user, generation)

@@ -191,7 +191,7 @@ impl Stack {
         self.changes.deliver().await
     }
 
-    /// Boots every function anew, as Lambda does for a further environment.
+    /// Boots every function again, as Lambda does for a further environment.
     pub async fn boot_again(&self) -> Result<HashMap<String, Function>, StartError> {
         let specs = self.template.functions()?;
         Ok(Box::pin(Function::boot_all(&specs, &self.platform, self.registry.as_ref())).await?)

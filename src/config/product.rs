@@ -1,4 +1,4 @@
-//! What several functions are told: the public address, the tables, sessions, times, logs.
+//! What several functions are configured with: the public address, the tables, sessions, times, logs.
 
 use std::ops::RangeInclusive;
 

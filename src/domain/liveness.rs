@@ -13,7 +13,7 @@ pub enum Liveness {
     Unknown(Unknown),
 }
 
-/// Why a connection is offline; decides what the person is told to do.
+/// Why a connection is offline; decides what the page tells the person to do.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, strum::EnumString, strum::IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum OfflineReason {

@@ -49,7 +49,7 @@ impl Session {
             && now.duration_since(self.last_seen_at) < limits.idle
     }
 
-    /// Whether the idle limit is due to be slid: every five minutes, and at least ten times before
+    /// Whether the idle limit is due to be extended: every five minutes, and at least ten times before
     /// a short limit is reached.
     pub fn needs_touch(&self, now: Timestamp, limits: SessionLimits) -> bool {
         now.duration_since(self.last_seen_at) >= Self::TOUCH_EVERY.min(limits.idle / 10)
@@ -218,14 +218,14 @@ mod tests {
     }
 
     #[test]
-    fn the_idle_limit_slides_at_most_every_five_minutes() {
+    fn the_idle_limit_is_extended_at_most_every_five_minutes() {
         let limits = SessionLimits::default();
         assert!(!session(0, 10).needs_touch(at(14), limits));
         assert!(session(0, 10).needs_touch(at(15), limits));
     }
 
     #[test]
-    fn a_short_idle_limit_slides_in_time() {
+    fn a_short_idle_limit_is_extended_in_time() {
         let limits = SessionLimits { idle: SignedDuration::from_mins(5), ..SessionLimits::default() };
         assert!(session(0, 10).needs_touch(at(11), limits));
     }

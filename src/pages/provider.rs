@@ -145,7 +145,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn without_a_connection_the_person_is_told_what_it_is_for() {
+    fn without_a_connection_the_page_explains_what_it_is_for() {
         let html = render(&page(None)).unwrap();
         let asked = "Подключите ваш аккаунт ВКонтакте, чтобы система могла автоматически синхронизировать \
                      каталог товаров из Эвотор в вашу группу ВКонтакте.";

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_a_refusal_and_a_failure_are_told_apart() {
+    fn a_code_a_refusal_and_a_failure_are_distinguished() {
         assert!(matches!(read("&code=c").unwrap().outcome, Outcome::Code(code) if code.secret() == "c"));
         assert!(matches!(read("&error=access_denied").unwrap().outcome, Outcome::Denied));
         let failed = read("&error=anything&error_description=x").unwrap().outcome;

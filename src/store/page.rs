@@ -88,7 +88,7 @@ impl PageStore {
         Ok(wanted)
     }
 
-    /// A session that could not be slid ends early, which is no reason to fail the page.
+    /// A session whose idle limit could not be extended ends early, which is no reason to fail the page.
     async fn touch(&self, credential: &SessionCredential, now: Timestamp) {
         let update = self
             .client

@@ -22,7 +22,7 @@ use metrics::EmbeddedMetrics;
 /// but never below `INFO`: libraries log requests and bodies there. Audit events and metrics are
 /// written at every level.
 ///
-/// A panic is logged by its place alone, since its message may hold anything.
+/// A panic is logged by its location only, since its message may hold anything.
 pub fn init(env: &Env) {
     let level = env.log_level().unwrap_or(LevelFilter::INFO);
     let lines = fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);

@@ -13,7 +13,7 @@ use lambda_http::http::{Response, StatusCode};
 use crate::error_chain::chain;
 use crate::pages::{self, Page, Problem};
 
-/// Pages run no script and load nothing from elsewhere; forms post to this origin alone.
+/// Pages run no script and load nothing from elsewhere; forms post only to this origin.
 const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
                    base-uri 'none'; object-src 'none'; frame-ancestors 'none'";
 

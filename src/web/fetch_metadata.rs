@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_of_our_own_page_is_told_by_either_header() {
+    fn a_form_of_our_own_page_is_recognised_by_either_header() {
         assert!(same_origin(&[("origin", "https://shop.example")]));
         assert!(same_origin(&[("sec-fetch-site", "same-origin")]));
         assert!(same_origin(&[("origin", "https://shop.example"), ("sec-fetch-site", "same-origin")]));
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_navigation_from_elsewhere_is_told() {
+    fn a_cross_site_navigation_is_recognised() {
         assert!(is_cross_site(&request(&[("sec-fetch-site", "cross-site")])));
         assert!(is_cross_site(&request(&[("sec-fetch-site", "same-site")])));
         assert!(!is_cross_site(&request(&[("sec-fetch-site", "none")])));

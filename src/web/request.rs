@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn phones_are_told_by_hint_or_name() {
+    fn phones_are_recognised_by_client_hint_or_user_agent() {
         assert!(agent("sec-ch-ua-mobile", "?1"));
         assert!(!agent("sec-ch-ua-mobile", "?0"));
         assert!(agent("user-agent", "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Mobile/15E148"));

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_takes_too_long_is_answered_for() {
+    async fn a_function_that_takes_too_long_is_answered_for() {
         let (status, page) = answer_of(Broken { panics: false }).await;
         assert_eq!(status, 503);
         assert!(page.contains("<h1"), "{page}");

@@ -35,7 +35,7 @@ pub struct Summary {
     pub unrecorded: usize,
     /// Connections read that the deadline left no time for.
     pub unreached: usize,
-    /// Tokens sealed anew, since their seal was of an old key.
+    /// Tokens re-encrypted with the current key.
     pub resealed: usize,
     /// Rows that are no connection this build can check.
     pub malformed: usize,

@@ -1,4 +1,4 @@
-//! The simulated VK and the simulated issuer alone, to stand beside a product that runs elsewhere:
+//! The simulated VK and the simulated issuer only, to run beside a product that runs elsewhere:
 //! under `cargo lambda watch`, or deployed to an emulated AWS.
 
 use std::process::ExitCode;

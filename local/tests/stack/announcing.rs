@@ -222,15 +222,20 @@ async fn a_batch_delivered_again_is_announced_once_by_a_warm_function_and_under_
 
 #[tokio::test]
 async fn killed_at_any_call_the_function_catches_up() {
-    for operation in ["GetItem", "PutEvents"] {
+    for (operation, refusal) in
+        [("GetItem", None), ("PutEvents", None), ("SendMessage", Some("MalformedDetail"))]
+    {
         let (test, merchant) = TestStack::signed_in().await;
         live_through_everything(&test, &merchant).await;
+        test.stack.aws().refuse_events(refusal);
         test.stack.aws().calls().hold(operation);
         let killed = tokio::time::timeout(Duration::from_millis(300), test.stack.deliver_changes()).await;
         assert!(killed.is_err(), "it waits in {operation}");
         test.stack.aws().calls().release();
         test.stack.deliver_changes().await.unwrap();
-        let names: BTreeSet<_> = announced(&test).into_iter().collect();
+        let aside = test.stack.aws().messages();
+        let aside = aside.iter().map(|message| message["event"].as_str().unwrap().to_owned());
+        let names: BTreeSet<_> = announced(&test).into_iter().chain(aside).collect();
         assert_eq!(names.len(), Change::VARIANTS.len(), "{operation}");
     }
 }

@@ -59,7 +59,7 @@ async fn states_are_distinct_and_of_one_length() {
 }
 
 #[tokio::test]
-async fn the_person_who_comes_back_with_an_unknown_state_is_told_and_vk_is_not_asked() {
+async fn an_unknown_state_is_an_error_page_and_vk_is_not_asked() {
     let (test, merchant) = TestStack::signed_in().await;
     let consent = merchant.start_connecting().await;
     let callback = merchant.allow(&consent, ANNA).await;
@@ -208,7 +208,7 @@ async fn of_fifty_callbacks_at_once_one_asks_vk() {
 }
 
 #[tokio::test]
-async fn a_repeated_callback_of_a_finished_attempt_is_answered_calmly() {
+async fn a_replayed_callback_of_a_finished_attempt_is_idempotent() {
     let (test, merchant) = TestStack::signed_in().await;
     let consent = merchant.start_connecting().await;
     let callback = merchant.allow(&consent, ANNA).await;
@@ -256,7 +256,7 @@ async fn a_failure_is_noted_even_while_the_repeated_callback_holds_the_row() {
 }
 
 #[tokio::test]
-async fn a_repeated_callback_of_a_failed_attempt_says_how_it_failed() {
+async fn a_replayed_callback_of_a_failed_attempt_repeats_its_error() {
     let (test, merchant) = TestStack::connected().await;
     let consent = merchant.start_connecting().await;
     let callback = with(&merchant.allow(&consent, ANNA).await, "code", "not-a-code");
@@ -268,7 +268,7 @@ async fn a_repeated_callback_of_a_failed_attempt_says_how_it_failed() {
 }
 
 #[tokio::test]
-async fn tabs_do_not_disturb_each_other() {
+async fn attempts_in_several_tabs_are_independent() {
     let (_test, merchant) = TestStack::signed_in().await;
     let mut callbacks = Vec::new();
     for _ in 0..3 {
@@ -281,7 +281,7 @@ async fn tabs_do_not_disturb_each_other() {
 }
 
 #[tokio::test]
-async fn the_eleventh_tab_closes_the_first_and_spares_the_others() {
+async fn the_eleventh_attempt_drops_only_the_first() {
     let (test, merchant) = TestStack::signed_in().await;
     let mut callbacks = Vec::new();
     for _ in 0..11 {
@@ -333,7 +333,7 @@ async fn whoever_has_no_session_is_sent_to_sign_in_even_in_a_busy_minute() {
 }
 
 #[tokio::test]
-async fn a_refusal_at_vk_is_told_and_leaves_a_working_connection_alone() {
+async fn a_refusal_at_vk_is_shown_and_does_not_change_the_connection() {
     let (_test, merchant) = TestStack::connected().await;
     let consent = merchant.start_connecting().await;
     let callback = merchant.refuse(&consent).await;
@@ -354,7 +354,7 @@ async fn an_error_without_a_sound_state_changes_nothing() {
 }
 
 #[tokio::test]
-async fn an_error_of_vk_that_is_no_refusal_is_told_in_other_words() {
+async fn an_error_of_vk_that_is_no_refusal_has_words_of_its_own() {
     let (test, merchant) = TestStack::signed_in().await;
     let state = parameter(&authorize_url(&merchant, &test).await, "state");
     let url = test.url(&format!("/vk/callback?error=server_error&error_description=canary&state={state}"));
@@ -364,7 +364,7 @@ async fn an_error_of_vk_that_is_no_refusal_is_told_in_other_words() {
 }
 
 #[tokio::test]
-async fn a_code_that_vk_refuses_ends_the_attempt_and_leaves_the_connection_alone() {
+async fn a_code_that_vk_refuses_ends_the_attempt_and_does_not_change_the_connection() {
     let (_test, merchant) = TestStack::connected().await;
     let consent = merchant.start_connecting().await;
     let callback = with(&merchant.allow(&consent, ANNA).await, "code", "not-a-code");
@@ -419,7 +419,7 @@ async fn a_deactivated_account_is_not_connected() {
 }
 
 #[tokio::test]
-async fn trouble_at_vk_ends_in_words_at_every_step() {
+async fn a_failure_of_vk_at_any_step_is_shown_in_words() {
     let down = [
         Fault::Down,
         Fault::Maintenance,
@@ -441,7 +441,7 @@ async fn trouble_at_vk_ends_in_words_at_every_step() {
 }
 
 #[tokio::test]
-async fn a_profile_that_cannot_be_read_leaves_the_old_connection_alone() {
+async fn a_profile_that_cannot_be_read_does_not_change_the_old_connection() {
     let table = [
         (1, "provider_unavailable"),
         (8, "app_rejected"),
@@ -564,7 +564,7 @@ async fn a_person_whose_session_ended_at_vk_signs_in_and_reads_why() {
 }
 
 #[tokio::test]
-async fn the_secret_and_the_tokens_travel_in_bodies_and_headers_alone() {
+async fn secret_and_tokens_are_sent_only_in_bodies_and_headers() {
     let (test, _) = TestStack::connected().await;
     test.stack.sweep().await.unwrap();
     for call in test.stack.vk().take_calls() {

@@ -13,7 +13,7 @@ fn assert_calm(page: &crate::support::Page) {
 }
 
 #[tokio::test]
-async fn pages_are_calm_when_the_store_is_down() {
+async fn pages_say_so_when_the_store_is_down() {
     let (test, merchant) = TestStack::signed_in().await;
     let form = merchant.open("/vk").await;
     test.stack.aws().calls().break_operation("BatchGetItem");
@@ -28,7 +28,7 @@ async fn pages_are_calm_when_the_store_is_down() {
 }
 
 #[tokio::test]
-async fn a_connection_that_cannot_be_saved_is_told_and_the_old_one_stays() {
+async fn a_save_that_fails_is_shown_and_the_old_connection_stays() {
     let (test, merchant) = TestStack::connected().await;
     let before = test.connections().row().await;
     let consent = merchant.start_connecting().await;
@@ -56,7 +56,7 @@ async fn an_attempt_that_cannot_be_spent_does_not_reach_vk() {
 }
 
 #[tokio::test]
-async fn secrets_that_cannot_be_read_do_not_cost_the_person_the_attempt() {
+async fn secrets_that_cannot_be_read_do_not_spend_the_attempt() {
     let (test, merchant) = TestStack::signed_in().await;
     test.clock.advance(jiff::SignedDuration::from_mins(6));
     test.stack.aws().calls().break_operation("GetSecretValue");
@@ -68,7 +68,7 @@ async fn secrets_that_cannot_be_read_do_not_cost_the_person_the_attempt() {
 }
 
 #[tokio::test]
-async fn keys_left_unread_are_asked_for_again() {
+async fn unprocessed_keys_are_read_again() {
     let (test, merchant) = TestStack::connected().await;
     test.stack.aws().calls().leave_unprocessed(2);
     test.stack.aws().calls().take();
@@ -77,7 +77,7 @@ async fn keys_left_unread_are_asked_for_again() {
 }
 
 #[tokio::test]
-async fn signing_in_is_calm_when_the_store_is_down() {
+async fn signing_in_says_so_when_the_store_is_down() {
     let test = TestStack::start().await;
     test.stack.aws().calls().break_operation("PutItem");
     assert_calm(&test.browser().open(&test.url("/login")).await);

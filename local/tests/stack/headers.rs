@@ -68,7 +68,7 @@ async fn every_answer_has_the_security_headers() {
 }
 
 #[tokio::test]
-async fn nothing_personal_is_kept_by_browsers_or_told_to_others() {
+async fn personal_pages_are_not_cached_and_send_no_referrer() {
     let test = TestStack::start().await;
     for page in answers(&test).await {
         assert_eq!(page.header("cache-control"), "no-store", "{}", page.path());
@@ -108,7 +108,7 @@ async fn every_cookie_is_closed_to_scripts_and_to_other_sites() {
 }
 
 #[tokio::test]
-async fn ten_open_attempts_do_not_swell_the_requests_headers() {
+async fn ten_open_attempts_keep_the_request_headers_small() {
     let (_test, merchant) = TestStack::signed_in().await;
     let mut callback = String::new();
     for _ in 0..10 {

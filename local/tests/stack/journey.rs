@@ -30,7 +30,7 @@ async fn a_merchant_connects_sees_it_break_reconnects_and_disconnects() {
 }
 
 #[tokio::test]
-async fn merchants_see_their_own_connections_alone() {
+async fn merchants_see_only_their_own_connections() {
     let test = TestStack::start().await;
     let (maria, boris) = (test.merchant(ROMASHKA).await, test.merchant(LAVKA).await);
     maria.connect(ANNA).await;

@@ -64,7 +64,7 @@ async fn another_provider_in_vks_place_is_connected_shown_swept_and_disconnected
 }
 
 #[tokio::test]
-async fn its_own_errors_are_told_in_its_own_words() {
+async fn its_own_errors_have_its_own_words() {
     let (test, _, merchant) = start().await;
     let page = visit(&test, &merchant, "full").await;
     assert_eq!(page.path(), "/vk?error=account_unavailable");

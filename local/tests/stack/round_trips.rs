@@ -20,7 +20,7 @@ async fn a_page_is_one_call() {
 }
 
 #[tokio::test]
-async fn sliding_the_idle_limit_costs_one_more_call_every_five_minutes() {
+async fn extending_the_idle_limit_costs_one_more_call_every_five_minutes() {
     let (test, merchant) = TestStack::signed_in().await;
     test.clock.advance(jiff::SignedDuration::from_mins(5));
     test.stack.aws().calls().take();

@@ -123,7 +123,7 @@ async fn a_folder_that_cannot_be_used_is_named() {
 }
 
 #[tokio::test]
-async fn its_secrets_are_readable_by_their_owner_alone() {
+async fn its_secrets_are_readable_only_by_their_owner() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = folder("secrets");
     start(&["--port", "0", "--data", folder.to_str().unwrap()]).await.interrupt().await;

@@ -83,7 +83,7 @@ async fn a_session_somebody_else_made_up_is_not_adopted() {
 }
 
 #[tokio::test]
-async fn a_session_is_believed_for_its_own_user_alone() {
+async fn a_session_is_valid_only_for_its_own_user() {
     let test = TestStack::start().await;
     let (maria, boris) = (test.merchant(ROMASHKA).await, test.merchant(LAVKA).await);
     boris.connect(IVAN).await;
@@ -297,7 +297,7 @@ async fn answered(test: &TestStack, browser: &Browser) -> String {
 }
 
 #[tokio::test]
-async fn a_refusal_at_the_issuer_is_told_with_a_way_out() {
+async fn a_refusal_at_the_issuer_is_a_page_with_a_way_out() {
     let test = TestStack::start().await;
     let browser = test.browser();
     let sign_in = browser.open(&test.url("/login")).await;
@@ -307,7 +307,7 @@ async fn a_refusal_at_the_issuer_is_told_with_a_way_out() {
 }
 
 #[tokio::test]
-async fn an_id_token_that_proves_nothing_signs_nobody_in() {
+async fn an_invalid_id_token_signs_nobody_in() {
     let forged = [
         ("iss", json!("https://evil.example")),
         ("aud", json!("another client")),
@@ -475,7 +475,7 @@ async fn an_error_on_the_issuers_redirect_is_judged_by_its_name() {
 }
 
 #[tokio::test]
-async fn the_issuer_is_told_who_calls() {
+async fn calls_to_the_issuer_have_a_user_agent_and_accept_json() {
     let test = TestStack::start().await;
     test.clock.advance(SignedDuration::from_hours(1));
     sign_in(&test).await;

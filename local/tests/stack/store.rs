@@ -271,7 +271,7 @@ async fn disconnecting_nothing_stops_a_callback_under_way() {
 }
 
 #[tokio::test]
-async fn a_save_whose_answer_is_lost_is_told_as_it_is() {
+async fn a_save_whose_answer_is_lost_is_looked_up() {
     let test = TestStack::start().await;
     let store = store(&test);
     store.save(1).await;
@@ -286,7 +286,7 @@ async fn a_save_whose_answer_is_lost_is_told_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_disconnection_whose_answer_is_lost_is_told_as_it_is() {
+async fn a_disconnection_whose_answer_is_lost_is_looked_up() {
     let test = TestStack::start().await;
     let store = store(&test);
     store.save(1).await;

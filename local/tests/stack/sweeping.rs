@@ -166,7 +166,7 @@ async fn a_verdict_on_a_connection_disconnected_meanwhile_brings_nothing_back() 
 }
 
 #[tokio::test]
-async fn a_verdict_on_an_old_token_leaves_the_new_one_alone() {
+async fn a_verdict_on_an_old_token_does_not_change_the_new_one() {
     let (test, merchant) = TestStack::connected().await;
     test.stack.vk().take_calls();
     test.stack.vk().revoke_tokens(ANNA);
@@ -229,7 +229,7 @@ async fn a_token_moved_to_another_row_opens_nowhere_and_asks_for_reconnection() 
 }
 
 #[tokio::test]
-async fn tokens_open_with_old_keys_and_are_sealed_with_the_new_one() {
+async fn tokens_open_with_old_keys_and_are_re_encrypted_with_the_new_one() {
     let (test, _) = TestStack::connected().await;
     let mut keys: Value =
         serde_json::from_str(&test.stack.aws().secret("local/token-keys").unwrap()).unwrap();
@@ -244,7 +244,7 @@ async fn tokens_open_with_old_keys_and_are_sealed_with_the_new_one() {
 }
 
 #[tokio::test]
-async fn a_sweep_seals_anew_what_an_old_key_sealed_so_that_the_key_can_go() {
+async fn a_sweep_re_encrypts_with_the_current_key_so_that_the_old_one_can_be_removed() {
     let (test, _) = TestStack::connected().await;
     assert_eq!(key_id(&test.connections().row().await), "1");
     let second = "a second key of more than thirty-two characters";
@@ -374,7 +374,7 @@ async fn a_passing_fault_is_not_tried_again_after_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_verdict_whose_answer_is_lost_is_announced_all_the_same() {
+async fn a_verdict_whose_answer_is_lost_is_announced() {
     start_log();
     let (test, _) = TestStack::connected().await;
     test.clock.advance(SignedDuration::from_mins(1));
@@ -451,7 +451,7 @@ async fn of_a_thousand_rows_none_is_left_out() {
         test.connections().put(copy).await;
     }
     let summary = test.stack.sweep().await.unwrap();
-    // A sealed token opens in its own row alone, so the copies are dead; what counts is that
+    // A sealed token opens only in its own row, so the copies are dead; what counts is that
     // none was left out.
     assert_eq!((count(&summary, "alive"), count(&summary, "dead")), (1, 1_000));
     assert_eq!(summary["finished"], true);

@@ -72,7 +72,7 @@ async fn a_sound_answer_is_alive_whatever_its_decoration() {
 }
 
 #[tokio::test]
-async fn vk_is_told_who_calls_and_what_is_understood() {
+async fn calls_to_vk_have_a_user_agent_and_accept_json() {
     let (said, heard) = std::sync::mpsc::channel();
     let verdict = verdict_on(Limits::default(), move |mut stream| {
         let said = said.clone();
