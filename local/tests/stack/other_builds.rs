@@ -65,18 +65,20 @@ fn of_the_next_build() -> HashMap<String, AttributeValue> {
     .into()
 }
 
+/// Does something with the identity of the row here.
+fn with_identity<T>(act: impl FnOnce(RowIdentity<'_>) -> T) -> T {
+    let (user, generation) = (UserId::parse(ROMASHKA).unwrap(), generation());
+    act(RowIdentity { table: TABLE, user: &user, provider: Provider::Vk, generation: &generation })
+}
+
 fn open(keys: &TokenKeys, row: &Row) -> TokenSet {
-    let user = UserId::parse(ROMASHKA).unwrap();
-    let identity =
-        RowIdentity { table: TABLE, user: &user, provider: Provider::Vk, generation: &generation() };
-    keys.open(row["access_token"].as_b().unwrap().as_ref(), identity).unwrap()
+    let sealed = row["access_token"].as_b().unwrap().as_ref();
+    with_identity(|identity| keys.open(sealed, identity)).unwrap()
 }
 
 fn seal(keys: &TokenKeys, record: &str) -> Vec<u8> {
-    let user = UserId::parse(ROMASHKA).unwrap();
-    let identity =
-        RowIdentity { table: TABLE, user: &user, provider: Provider::Vk, generation: &generation() };
-    keys.seal(&TokenSet::from_record(record.as_bytes()).unwrap(), identity, [1; 12]).unwrap()
+    let tokens = TokenSet::from_record(record.as_bytes()).unwrap();
+    with_identity(|identity| keys.seal(&tokens, identity, [1; 12])).unwrap()
 }
 
 /// A stack whose current key is a new one, and which still has the old one.
