@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use evosync_connections::domain::Change;
+use jiff::SignedDuration;
 use local::vk::Fault;
 use serde_json::{Value, json};
 use strum::VariantArray as _;
@@ -158,6 +159,18 @@ async fn while_the_bus_is_away_changes_wait_and_none_is_lost() {
 }
 
 #[tokio::test]
+async fn what_comes_before_an_unfinished_record_is_announced_and_not_skipped() {
+    let (test, merchant) = TestStack::connected().await;
+    merchant.disconnect().await;
+    test.stack.aws().calls().break_operation("GetItem");
+    assert_eq!(test.stack.deliver_changes().await.unwrap(), 1);
+    assert_eq!(announced(&test), ["Connection Connected"]);
+    test.stack.aws().calls().mend();
+    assert_eq!(test.stack.deliver_changes().await.unwrap(), 1);
+    assert_eq!(announced(&test), ["Connection Connected", "Connection Disconnected"]);
+}
+
+#[tokio::test]
 async fn an_event_that_the_bus_refuses_is_put_aside_and_holds_nobody_up() {
     start_log();
     let (test, merchant) = TestStack::connected().await;
@@ -252,6 +265,18 @@ async fn a_row_restored_or_deleted_by_hand_is_an_operators_change() {
     let by: Vec<_> = details(&test).iter().map(|detail| detail["by"].clone()).collect();
     assert_eq!(by, ["person", "operator", "operator"]);
     assert_eq!(details(&test)[2]["generation"], text(&row, "generation"));
+}
+
+#[tokio::test]
+async fn a_tombstone_of_an_earlier_disconnection_signs_no_later_one() {
+    let (test, merchant) = TestStack::connected().await;
+    merchant.disconnect().await;
+    test.clock.advance(SignedDuration::from_secs(1));
+    merchant.connect(ANNA).await;
+    test.connections().delete(&test.connections().row().await).await;
+    test.stack.deliver_changes().await.unwrap();
+    let by: Vec<_> = details(&test).iter().map(|detail| detail["by"].clone()).collect();
+    assert_eq!(by, ["person", "person", "person", "operator"]);
 }
 
 #[tokio::test]
