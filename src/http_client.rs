@@ -28,7 +28,7 @@ pub struct Limits {
     /// To answer completely, connection included.
     pub total: Duration,
     /// Whether connections are kept for further requests. One that lies idle while Lambda freezes a
-    /// function may be dead afterwards, so only who asks again at once, and retries, should.
+    /// function may be dead afterwards, so only a caller that asks again at once, and retries, should keep them.
     pub reuse: bool,
 }
 
@@ -57,7 +57,7 @@ pub struct HttpAnswer {
 
 impl HttpAnswer {
     /// Whether the status says that the peer is down or overloaded (RFC 9110, sections 15.5.9 and
-    /// 15.6; RFC 6585, section 4). Whatever the body says then is about nobody.
+    /// 15.6; RFC 6585, section 4). Whatever the body says then proves nothing.
     pub fn is_outage(&self) -> bool {
         matches!(self.status.as_u16(), 408 | 429 | 500..)
     }

@@ -28,7 +28,7 @@ impl BaseUrl {
     }
 }
 
-/// Whether nobody can listen in on the way to an address: https, or plain http to this machine.
+/// Whether traffic to an address is private: https, or plain http to this machine.
 pub fn is_private(address: &str) -> bool {
     Url::parse(address).is_ok_and(|url| {
         let loopback = match url.host() {

@@ -6,7 +6,7 @@ use super::{ConfigError, Env};
 /// The OpenID Connect provider that signs merchants in.
 #[derive(Clone, Debug)]
 pub struct Oidc {
-    /// Its issuer identifier, to the letter.
+    /// Its issuer identifier, exactly.
     pub issuer: String,
     /// Our id there.
     pub client_id: String,
@@ -27,7 +27,7 @@ impl Env {
     pub fn oidc(&self) -> Result<Oidc, ConfigError> {
         let expected = "the issuer's https URL to the letter, or http on loopback";
         Ok(Oidc {
-            // Kept as written: the issuer in discovery and tokens must equal it to the letter.
+            // Kept as written: the issuer in discovery and tokens must equal it exactly.
             issuer: self
                 .parsed("OIDC_ISSUER", None, expected, |value| parse_url(value).map(|_| value.to_owned()))?,
             client_id: self.required("OIDC_CLIENT_ID")?,

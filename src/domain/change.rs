@@ -112,7 +112,7 @@ pub struct Changed {
     /// When the account was connected last, RFC 3339 in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connected_at: Option<String>,
-    /// Changes with every (re)connection: tokens had for another generation are void.
+    /// Changes with every (re)connection: tokens obtained for another generation are void.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<String>,
     /// Why it is broken.

@@ -11,7 +11,7 @@ const STALE_AFTER: SignedDuration = SignedDuration::from_mins(45);
 /// A stored connection, without its token.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Connection {
-    /// Whose it is.
+    /// The merchant it belongs to.
     pub user: UserId,
     /// Where to.
     pub provider: Provider,
@@ -35,7 +35,7 @@ pub struct Connection {
 pub struct Expiry {
     /// When it lapses.
     pub at: Timestamp,
-    /// Whether something is stored that a new one can be had for.
+    /// Whether a refresh token is stored, which gets a new one.
     pub renewable: bool,
 }
 

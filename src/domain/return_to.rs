@@ -2,9 +2,8 @@
 
 use super::{ErrorCode, Provider};
 
-/// Where sign-in may lead back to: a closed set, so that there is no open redirect: no address from
-/// outside is ever
-/// followed (RFC 9700, section 4.11.1).
+/// Where sign-in may lead back to. A closed set, so that there is no open redirect: no address from
+/// outside is ever followed (RFC 9700, section 4.11.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum ReturnTo {
     /// The dashboard.

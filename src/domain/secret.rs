@@ -33,7 +33,7 @@ secret_string! {
     AccessToken
 }
 secret_string! {
-    /// What new access tokens are had for (RFC 6749, section 1.5). VK ID's are used once.
+    /// Exchanged for new access tokens (RFC 6749, section 1.5). VK ID's are used once.
     RefreshToken
 }
 secret_string! {

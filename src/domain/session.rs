@@ -14,9 +14,9 @@ use super::UserId;
 /// altogether.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SessionLimits {
-    /// The longest pause between two requests.
+    /// The idle limit: the longest pause between two requests.
     pub idle: SignedDuration,
-    /// The longest life, active or not.
+    /// The absolute limit, active or not.
     pub absolute: SignedDuration,
 }
 
@@ -29,7 +29,7 @@ impl Default for SessionLimits {
 /// A session as the store holds it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Session {
-    /// Whose it is.
+    /// The merchant it belongs to.
     pub user: UserId,
     /// How the header greets the person.
     pub display_name: String,
@@ -40,7 +40,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Sliding the idle limit costs a write, so it happens at most this often.
+    /// Extending the idle limit costs a write, so it happens at most this often.
     const TOUCH_EVERY: SignedDuration = SignedDuration::from_mins(5);
 
     /// Whether both limits still hold. Judged here and not by the table's TTL, which may lag by days.

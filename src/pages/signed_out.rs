@@ -27,7 +27,7 @@ impl Notice {
     }
 }
 
-/// The login page at rest.
+/// The login page, where it does not redirect.
 #[derive(Serialize)]
 pub struct SignedOut {
     title: &'static str,

@@ -32,7 +32,7 @@ pub trait Authorize: Send + Sync {
     fn url(&self, state: &State, device: Device) -> String;
 }
 
-/// What a person holds, for providers that draw their pages accordingly.
+/// The kind of device, for providers with pages of their own for phones.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Device {
     /// A screen to sit at.
@@ -181,12 +181,12 @@ impl<T> PerProvider<T> {
         self.iter().find(|(candidate, _)| *candidate == provider).map(|(_, value)| value)
     }
 
-    /// Something else of every configured provider, made of this.
+    /// Converts what each configured provider has.
     pub fn map<'a, U>(&'a self, make: impl Fn(&'a T) -> U) -> PerProvider<U> {
         PerProvider(self.0.iter().map(|(provider, value)| (*provider, make(value))).collect())
     }
 
-    /// Every configured provider's, in the order of [`Provider::ALL`].
+    /// What each configured provider has, in the order of [`Provider::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = (Provider, &T)> {
         self.0.iter().map(|(provider, value)| (*provider, value))
     }

@@ -38,7 +38,7 @@ pub struct CallbackStore {
 /// What became of an attempt's state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Spend {
-    /// It was sound and is spent now; nobody else can use it.
+    /// It was valid and is spent now; nobody else can use it.
     Spent,
     /// No live session.
     NotSignedIn,
@@ -57,9 +57,9 @@ pub enum Spend {
 pub enum Earlier {
     /// It ended with this error.
     Failed(ErrorCode),
-    /// It came so lately that it may not have ended.
+    /// It came less than 30 seconds ago and may not have ended.
     UnderWay,
-    /// It ended long ago and left no error.
+    /// It ended and left no error.
     Ended,
 }
 
@@ -97,7 +97,8 @@ pub enum Saved {
     Overtaken,
 }
 
-/// What was in a connection's place before the provider was called. A save is fenced by it.
+/// What was in a connection's place before the provider was called. A save is fenced by it (optimistic
+/// locking): it is refused where this has changed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Seen {
     /// Whether there was a connection, working or not.

@@ -15,7 +15,7 @@ use crate::config::{ConfigError, Env};
 use crate::domain::{Actor, Change, Changed, RowState};
 use crate::platform::Platform;
 
-/// A record that says nothing sensible: its keys or its number are missing.
+/// A record that cannot be read: its keys or its sequence number are missing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the record has no {0}")]
 pub struct Unreadable(&'static str);

@@ -86,7 +86,7 @@ impl ConnectStore {
             .expression_attribute_names("#attempt", attempt.as_str())
             .expression_attribute_values(":most", n(i64::from(MAX_PENDING_ATTEMPTS)));
         let mut outcome = self.write(&new, add, &[]).await?;
-        // Once for the session that is full, and again for another tab that was quicker to make room.
+        // Once for the session that is full, and again after a race with another tab that made room first.
         for _ in 0..TRIES_IN_FULL_SESSION {
             let full = match outcome {
                 Outcome::Done => return Ok(Begin::Started),

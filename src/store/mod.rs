@@ -69,8 +69,8 @@ fn is_refusal<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
 /// How writes are retried that race with another one for the same row.
 const RACE_POLICY: Policy = Policy { tries: 4, first_pause: Duration::from_millis(20) };
 
-/// Makes a write to a single row, again while a transaction holds the row. The SDK does not count
-/// that among what is worth another try.
+/// Writes a single row, with retries while a transaction holds it: the SDK does not retry
+/// `TransactionConflictException`.
 async fn write_row<T, E, R, F>(retry: &Retry, write: impl Fn() -> F) -> Result<T, SdkError<E, R>>
 where
     E: ProvideErrorMetadata,

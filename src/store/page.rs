@@ -57,7 +57,7 @@ impl PageStore {
     }
 
     /// The session of a credential and its user's connections to `providers`, or `None` where no
-    /// live session is found. Slides the idle limit when that is due, at the cost of one write.
+    /// live session is found. Extends the idle limit when that is due, at the cost of one write.
     pub async fn load(
         &self,
         credential: &SessionCredential,

@@ -44,9 +44,9 @@ pub struct PendingSignIn {
 
 /// What became of a sign-in's state.
 pub enum SpentSignIn {
-    /// It was sound and is spent now.
+    /// It was valid and is spent now.
     Begun(PendingSignIn),
-    /// There is none such: never begun, begun by another browser, or ten minutes ago.
+    /// Unknown: never begun, begun by another browser, or more than ten minutes ago.
     Unknown,
     /// It was spent by this same answer, and came to this.
     Repeated(SignInEnd),

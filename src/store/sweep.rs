@@ -173,8 +173,8 @@ impl SweepStore {
     }
 }
 
-/// The fence of a verdict: the row is still of the generation that was checked, and nobody has tried
-/// since it was read.
+/// The fence of a verdict (optimistic locking): the row is still of the generation that was checked, and
+/// nobody has tried since it was read.
 fn unchanged_since(update: UpdateItemFluentBuilder, stored: &StoredConnection) -> UpdateItemFluentBuilder {
     let update = update.expression_attribute_values(":checked", s(stored.generation.as_str()));
     let same_generation = format!("{} = :checked", c::GENERATION);

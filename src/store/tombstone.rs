@@ -1,4 +1,4 @@
-//! What a disconnection leaves behind: that it happened. A callback that began before it must not save
+//! Tombstones: what a disconnection leaves behind, namely that it happened. A callback that began before it must not save
 //! its connection after it, and a restored table must not bring the connection back.
 //!
 //! Tombstones live in `SESSIONS_TABLE`, where neither pages nor the sweep meet them.

@@ -147,7 +147,7 @@ impl Policy {
     }
 }
 
-/// Why a function cannot answer: what the log says, and which page the person sees.
+/// Why a function cannot answer: the cause for the log, and the page for the person.
 #[derive(Debug)]
 pub struct Failure {
     pub(super) cause: String,

@@ -33,8 +33,8 @@ pub struct CookieJar {
 }
 
 impl CookieJar {
-    /// The jar of an address. On plain-http loopback `Secure` and the `__Host-` prefix, which
-    /// browsers accept over https only, fall away.
+    /// The jar of an address. On plain-http loopback cookies have neither `Secure` nor the `__Host-`
+    /// prefix, which browsers accept over https only.
     pub fn new(base: &BaseUrl) -> Self {
         Self { secure: base.is_secure() }
     }

@@ -1,5 +1,5 @@
-//! The inbound side: between API Gateway and a function. Requests are read strictly, answers carry the
-//! security headers, and failures are turned into pages. Calls to others are
+//! The inbound side, elsewhere called middleware: between API Gateway and a function. Requests are read
+//! strictly, answers carry the security headers, and failures are turned into pages. Calls to others are
 //! [`http_client`](crate::http_client)'s.
 
 mod answer;

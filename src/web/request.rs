@@ -68,7 +68,7 @@ pub(super) fn form(request: &Request) -> Result<Params, Answer> {
     Ok(Params::parse(body))
 }
 
-/// What the person holds, as the browser says by client hint or by name.
+/// The kind of device, by client hint (`Sec-CH-UA-Mobile`) or `User-Agent`.
 pub fn device(request: &Request) -> Device {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let is_phone = match header("sec-ch-ua-mobile") {

@@ -22,8 +22,8 @@ use crate::platform::Platform;
 use crate::providers::{Registered, Registry};
 use crate::telemetry;
 
-/// A page of our own comes before Lambda ends the function, after the 25 seconds that the template
-/// gives it, and API Gateway says so in its own words.
+/// How long a function may work on an answer. Lambda ends it after the 25 seconds of the template, and
+/// API Gateway then answers in its own words: a page of ours must come first.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(22);
 
 /// A function behind API Gateway.
@@ -37,7 +37,7 @@ pub trait WebFunction: Send + Sync + 'static {
     }
 }
 
-/// A function that stands on its environment.
+/// A function that is configured by its environment.
 pub trait Boot: WebFunction + Sized {
     /// Reads the configuration, and opens the connections that the first request will need.
     fn boot(

@@ -60,7 +60,7 @@ pub fn check(env: &Env, _platform: &Platform) -> Built<dyn Check> {
     check_within(env, Limits { reuse: true, ..Limits::default() }).map(Some)
 }
 
-/// VK's API, with a patience of one's own.
+/// VK's API, with other time-outs.
 pub fn check_within(env: &Env, limits: Limits) -> Result<Box<dyn Check>, ConfigError> {
     Ok(Box::new(Api::new(http_client(env, limits)?, ApiConfig::read(env)?)))
 }

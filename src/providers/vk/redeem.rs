@@ -133,7 +133,7 @@ fn no_profile(fault: &Fault) -> Refusal {
     Refusal::new(code, format!("no profile: {}", chain(&fault.cause)))
 }
 
-/// What stands in the way of a new connection, where the same would break a stored one.
+/// The error code of a new connection, for a reason that would break a stored one.
 fn code_of(reason: OfflineReason) -> ErrorCode {
     match reason {
         OfflineReason::AccountUnavailable => ErrorCode::AccountUnavailable,
