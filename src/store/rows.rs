@@ -131,12 +131,14 @@ pub(super) fn generation(item: &Item) -> Option<Generation> {
 }
 
 /// The connection of a row; `None` for the row of a provider this build does not know. A row with
-/// sound keys and nothing else usable is an unreadable connection.
+/// sound keys that lacks what a connection needs is an unreadable one: without its generation, for one,
+/// its token can neither be opened nor checked.
 pub(super) fn connection(item: &Item) -> Option<Connection> {
     let user = UserId::parse(text(item, c::USER_ID)?)?;
     let provider = Provider::from_key(text(item, c::PROVIDER)?)?;
     let online = item.get(c::IS_ONLINE).and_then(|value| value.as_bool().ok());
-    let Some((id, is_online)) = text(item, &account_id(provider.key())).zip(online) else {
+    let account = text(item, &account_id(provider.key())).filter(|_| generation(item).is_some());
+    let Some((id, is_online)) = account.zip(online) else {
         return Some(Connection::unreadable(user, provider));
     };
     let name = |attribute| text(item, attribute).unwrap_or_default();

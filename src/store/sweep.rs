@@ -52,6 +52,8 @@ pub struct ScanPage {
     pub connections: Vec<StoredConnection>,
     /// Rows that are no connection this build can check.
     pub malformed: usize,
+    /// Of those, damaged rows of a provider it knows, whoever wrote them.
+    pub damaged: usize,
     /// Where the next page begins; `None` after the last.
     pub next: Option<Cursor>,
 }
@@ -121,6 +123,7 @@ impl SweepStore {
         let read = items.len();
         let connections: Vec<_> = items.iter().filter_map(stored_connection).collect();
         Ok(ScanPage {
+            damaged: items.iter().filter(|item| is_damaged(item)).count(),
             malformed: read - connections.len(),
             connections,
             next: answer.last_evaluated_key.filter(|key| !key.is_empty()).map(Cursor),
@@ -235,6 +238,16 @@ impl Changes {
         let remove = self.remove.map(|name| format!(" REMOVE {name}")).unwrap_or_default();
         format!("SET {}{remove}", set.join(", "))
     }
+}
+
+/// Whether a row cannot be checked, since it has no generation. Its page asks to reconnect, which
+/// replaces it; who wrote it is for an operator to find.
+fn is_damaged(item: &Item) -> bool {
+    let damaged = rows::connection(item).filter(|_| rows::generation(item).is_none());
+    if let Some(connection) = &damaged {
+        tracing::error!(user = connection.user.as_str(), "connection's row is damaged");
+    }
+    damaged.is_some()
 }
 
 fn stored_connection(item: &Item) -> Option<StoredConnection> {

@@ -1,5 +1,5 @@
-//! The sweep: every quarter of an hour each stored token is shown to its provider, and what the
-//! provider says is recorded, unless the connection has changed in the meantime.
+//! The sweep: every quarter of an hour it asks each provider whether the stored tokens still work. It
+//! records the verdict, unless the connection has changed in the meantime.
 
 mod check;
 mod deadline;
@@ -25,14 +25,14 @@ pub use error::SweepError;
 use rate_limit::RateLimit;
 pub use summary::Summary;
 
-/// The function: reads tokens and updates verdicts of rows that are there; it may delete nothing.
+/// The function: reads tokens and updates verdicts of existing rows. It cannot delete anything.
 pub struct Function {
     store: SweepStore,
     providers: PerProvider<Box<dyn Check>>,
     keys: TokenKeySource,
     bounds: Sweep,
     platform: Platform,
-    /// The page that the last sweep did not come to the end of, so that the next one begins there.
+    /// The page that the last sweep did not finish, where the next one begins.
     resume_at: Mutex<Option<Cursor>>,
 }
 
@@ -58,8 +58,11 @@ impl Function {
         Ok(function)
     }
 
-    /// Sweeps once, whatever the event says, and writes one summary line, of what was done where it
-    /// could not do all.
+    /// Sweeps once and writes one summary line, also when the sweep ends early. The event's content does
+    /// not matter.
+    ///
+    /// # Errors
+    /// When the token keys or the table cannot be read. Verdicts recorded before that stay.
     pub async fn handle(&self, context: &Context) -> Result<Summary, Diagnostic> {
         let span = tracing::info_span!("sweep", correlation_id = context.request_id);
         let deadline = Deadline::of(context, self.platform.clock.clone());
@@ -80,15 +83,15 @@ impl Function {
         Ok(summary)
     }
 
-    /// Checks page after page, a bounded number of connections at a time. Memory is bounded by a
-    /// page and what is in flight.
+    /// Checks page after page, at most `SWEEP_CONCURRENCY` connections at a time. Memory is bounded by one
+    /// page and the checks in flight.
     async fn sweep(
         &self,
         deadline: Deadline,
         correlation_id: &str,
         summary: &mut Summary,
     ) -> Result<(), SweepError> {
-        // Not the cached ones: a token sealed since a rotation must open.
+        // Bypasses the cache: tokens sealed after a key rotation must open.
         let keys = self.keys.reread().await?;
         let checker = self.checker(&keys, deadline, correlation_id);
         let concurrency = self.bounds.concurrency.get() as usize;
@@ -97,6 +100,7 @@ impl Function {
             self.resume_at().clone_from(&cursor);
             let page = self.store.scan(cursor.clone()).await?;
             summary.malformed += page.malformed;
+            summary.damaged += page.damaged;
             let mut checks = stream::iter(page.connections)
                 .map(|stored| checker.check(stored))
                 .buffer_unordered(concurrency);

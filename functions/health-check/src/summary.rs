@@ -11,36 +11,38 @@ use crate::check::{Checked, Outcome};
 /// The counts of one sweep.
 #[derive(Serialize, Default, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// Whether the end of the table was reached before the deadline, from wherever the sweep began.
+    /// Whether the sweep reached the end of the table before the deadline. It may have begun in the middle.
     pub finished: bool,
     /// Connections whose token works.
     pub alive: usize,
     /// Connections whose token does not.
     pub dead: usize,
-    /// Of the dead, those that worked until now.
+    /// Of the dead, those that worked at the previous check.
     pub broken: usize,
     /// Of the broken, those whose stored token does not open in its row.
     pub unreadable: usize,
-    /// Of the alive, those that did not work until now.
+    /// Of the alive, those that did not work at the previous check.
     pub recovered: usize,
-    /// Checks that proved nothing for a passing reason.
+    /// Checks that proved nothing because of a transient fault.
     pub transient: usize,
     /// Checks that proved nothing for another reason.
     pub inconclusive: usize,
-    /// Checks that VK refused for a reason of ours.
+    /// Checks that failed because of our configuration, such as a missing key or a rejected app.
     pub our_fault: usize,
-    /// Verdicts dropped, since the connection changed during the check.
+    /// Verdicts dropped because the connection changed during the check (optimistic lock).
     pub superseded: usize,
     /// Verdicts that could not be recorded.
     pub unrecorded: usize,
-    /// Connections read that the deadline left no time for.
+    /// Connections that were read but not checked before the deadline.
     pub unreached: usize,
     /// Tokens re-encrypted with the current key.
     pub resealed: usize,
-    /// Rows that are no connection this build can check.
+    /// Rows that this build cannot check.
     pub malformed: usize,
-    /// When the connection waiting longest for a conclusive answer last had one, as the sweep left
-    /// it; `None` where none waits.
+    /// Of those, damaged rows of a provider it knows.
+    pub damaged: usize,
+    /// The oldest last conclusive check among connections still without a conclusive answer after this
+    /// sweep; `None` if there are none.
     pub oldest_check: Option<Timestamp>,
 }
 
@@ -86,7 +88,7 @@ impl Summary {
         self.oldest_check = Some(self.oldest_check.map_or(last, |oldest| oldest.min(last)));
     }
 
-    /// The sweep's line, an error where an operator must act, and its metrics at `now`.
+    /// Writes the metrics as of `now` and the summary line, at level `ERROR` if an operator must act.
     pub(crate) fn report(&self, duration: SignedDuration, now: Timestamp) {
         self.measure(duration, now);
         self.log(duration);
@@ -106,8 +108,9 @@ impl Summary {
             Unreadable = self.unreadable,
             Recovered = self.recovered,
             Unrecorded = self.unrecorded,
+            Damaged = self.damaged,
         );
-        // A sweep that was cut short has not met everybody who waits.
+        // An unfinished sweep has not seen every waiting connection.
         if self.finished {
             let age = now.duration_since(self.oldest_check.unwrap_or(now));
             tracing::info!(target: METRICS, OldestCheckAge = age.as_secs_f64());
@@ -133,12 +136,13 @@ impl Summary {
                     unreached = self.unreached,
                     resealed = self.resealed,
                     malformed = self.malformed,
+                    damaged = self.damaged,
                     oldest_check = self.oldest_check.map(tracing::field::display),
                     "sweep finished"
                 )
             };
         }
-        let is_ill = self.our_fault > 0 || self.unreadable > 0 || !self.finished;
+        let is_ill = self.our_fault > 0 || self.unreadable > 0 || self.damaged > 0 || !self.finished;
         if is_ill { line!(error) } else { line!(info) }
     }
 }

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use local::vk::Fault;
 use serde_json::Value;
 
-use crate::support::{ANNA, IVAN, LAVKA, ROMASHKA, TestStack, logged_by, start_log, text};
+use crate::support::{ANNA, IVAN, LAVKA, ROMASHKA, TestStack, logged, logged_by, start_log, text};
 
 fn is_online(row: &crate::support::Row) -> bool {
     *row["is_online"].as_bool().unwrap()
@@ -290,6 +290,25 @@ async fn rows_nobody_can_read_do_not_stop_the_sweep() {
     let summary = test.stack.sweep().await.unwrap();
     assert_eq!((count(&summary, "alive"), count(&summary, "malformed")), (1, 2));
     assert_eq!(test.connections().rows().await.len(), 3);
+}
+
+/// Nobody asks about such a token, so its page must not go on saying that it works.
+#[tokio::test]
+async fn a_row_without_generation_is_shown_as_broken_counted_and_repaired_by_reconnecting() {
+    start_log();
+    let (test, merchant) = TestStack::connected().await;
+    let mut row = test.connections().row().await;
+    row.remove("generation");
+    test.connections().put(row).await;
+    assert!(merchant.dashboard().await.contains("Нужно переподключить"));
+    let summary = test.stack.sweep().await.unwrap();
+    assert_eq!((count(&summary, "damaged"), count(&summary, "alive")), (1, 0));
+    let line = |text: &str| logged().lines().find(|line| line.contains(text)).unwrap_or_default().to_owned();
+    assert!(line("connection's row is damaged").contains(ROMASHKA));
+    assert!(line("sweep finished").contains("\"level\":\"ERROR\""));
+    merchant.connect(ANNA).await;
+    assert_eq!(count(&test.stack.sweep().await.unwrap(), "alive"), 1);
+    assert!(merchant.dashboard().await.contains("Подключено"));
 }
 
 impl TestStack {
