@@ -28,7 +28,7 @@ after(async () => {
 const body = () => page.locator("main").innerText();
 const arrivedAt = (path) => assert.equal(page.url(), `${stack.product}${path}`);
 
-// Presses a button of VK's control page in a tab of its own.
+// Opens the control page of the simulated VK in a separate tab.
 async function atControls(press) {
   const controls = await browser.context.newPage();
   await controls.goto(`${stack.vk}/control`);
@@ -49,7 +49,7 @@ async function allow(account) {
   await page.getByRole("button", { name: "Разрешить" }).click();
 }
 
-test("a person who is not signed in is sent to sign in and comes back where they were headed", async () => {
+test("a person who is not signed in is redirected to sign in and returns to the same page", async () => {
   await page.goto(`${stack.product}/vk`);
   assert.equal(new URL(page.url()).origin, stack.issuer);
   await picture(page, "sign-in");
@@ -58,7 +58,7 @@ test("a person who is not signed in is sent to sign in and comes back where they
   assert.match(await page.locator("header").innerText(), /Мария Орлова, «Ромашка»/);
 });
 
-test("the page explains what connecting is for", async () => {
+test("the page explains why to connect", async () => {
   const text = await body();
   assert.match(text, /Подключите ваш аккаунт ВКонтакте, чтобы система могла автоматически/);
   assert.equal(await page.getByRole("listitem").count(), 3);
@@ -69,7 +69,7 @@ test("the page explains what connecting is for", async () => {
   await picture(page, "dashboard-not-connected");
 });
 
-test("a person who refuses at VK is told so and can try again", async () => {
+test("a person who denies access at VK reads that and can retry", async () => {
   await page.getByRole("link", { name: /ВКонтакте/ }).click();
   await page.getByRole("link", { name: "Подключить ВКонтакте" }).click();
   assert.equal(new URL(page.url()).origin, stack.vk);
@@ -79,7 +79,7 @@ test("a person who refuses at VK is told so and can try again", async () => {
   await picture(page, "refused");
 });
 
-test("a person who allows sees the account connected", async () => {
+test("a person who allows access sees the account connected", async () => {
   await page.getByRole("link", { name: "Подключить ВКонтакте" }).click();
   await allow(ACCOUNT);
   arrivedAt("/connections");
@@ -107,7 +107,7 @@ test("a token revoked at VK turns red after a sweep", async () => {
   await picture(page, "broken");
 });
 
-test("reconnecting repairs it", async () => {
+test("reconnecting repairs the connection", async () => {
   await page.getByRole("link", { name: "Переподключить" }).click();
   await allow(ACCOUNT);
   arrivedAt("/connections");
@@ -117,14 +117,14 @@ test("reconnecting repairs it", async () => {
   assert.match(await body(), /Подключено/);
 });
 
-test("disconnecting removes it", async () => {
+test("disconnecting removes the connection", async () => {
   await page.getByRole("link", { name: /ВКонтакте/ }).click();
   await page.getByRole("button", { name: "Отключить аккаунт ВКонтакте" }).click();
   arrivedAt("/vk");
   assert.match(await body(), /Подключить ВКонтакте/);
 });
 
-test("what happened is announced, and the control page shows it", async () => {
+test("every change is announced, and the control page shows the events", async () => {
   const expected = /Disconnected.*\n.*Reconnected.*\n.*Broken.*\n.*Connected/;
   await atControls(async (controls) => {
     const events = () => controls.locator("#events").innerText();
@@ -144,7 +144,7 @@ test("hostile names are shown as text", async () => {
   await picture(page, "hostile-name");
 });
 
-test("a form posted after the session has ended leads to the login page and back", async () => {
+test("a form posted after the session has ended leads to the login page, and sign-in leads back", async () => {
   await page.goto(`${stack.product}/vk`);
   await browser.context.clearCookies({ name: "session" });
   await page.getByRole("button", { name: "Отключить аккаунт ВКонтакте" }).click();
@@ -157,7 +157,7 @@ test("a form posted after the session has ended leads to the login page and back
   assert.match(await body(), /Ольга/);
 });
 
-test("signing out ends on a page that says so, and the way back asks to sign in", async () => {
+test("signing out shows a confirmation, and the next page asks to sign in", async () => {
   await page.getByRole("button", { name: "Выйти" }).click();
   arrivedAt("/login");
   assert.match(await body(), /Вы вышли из системы/);
@@ -173,7 +173,7 @@ test("an unknown address has a page of its own", async () => {
   await picture(page, "not-found");
 });
 
-test("the browser had nothing to complain of", () => {
-  // The 404 above is the one complaint that is meant.
+test("the browser logged no errors", () => {
+  // Only the 404 above is expected.
   assert.deepEqual(complaints.filter((text) => !text.includes("404")), []);
 });

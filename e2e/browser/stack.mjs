@@ -1,4 +1,4 @@
-// Starts the local stack and a browser, and ends both.
+// Starts and stops the local stack and a browser.
 
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, openSync, rmSync } from "node:fs";
@@ -10,8 +10,8 @@ import { chromium } from "playwright-core";
 const root = join(import.meta.dirname, "..", "..");
 const screenshots = join(root, "screenshots");
 
-// Starts `cargo run -- --port 0 --memory` and resolves with the addresses it prints. Its log stands
-// beside the pictures.
+// Starts `cargo run -- --port 0 --memory` and resolves with the addresses it prints. Its log is
+// written beside the screenshots.
 export async function startStack() {
   mkdirSync(screenshots, { recursive: true });
   const child = spawn("cargo", ["run", "--quiet", "--", "--port", "0", "--memory"], {
@@ -33,7 +33,7 @@ export async function startStack() {
   return { product: addresses.product, vk: addresses["simulated VK"], issuer: addresses["sign-in"], stop };
 }
 
-// Starts a fresh Chromium; CHROMIUM names another binary than Debian's.
+// Starts Chromium with a new profile; CHROMIUM is the binary's path, if it is not Debian's.
 export async function startBrowser() {
   const profile = mkdtempSync(join(tmpdir(), "chromium-"));
   const context = await chromium.launchPersistentContext(profile, {
@@ -57,7 +57,7 @@ export async function startBrowser() {
   return { context, stop };
 }
 
-// Keeps a picture of the page for whoever wants to look.
+// Saves a screenshot of the page.
 export async function picture(page, name) {
   await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
 }

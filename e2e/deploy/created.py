@@ -1,4 +1,4 @@
-"""What a deployment created, compared with what the templates mean."""
+"""Compares the resources that a deployment created with the templates."""
 
 import json
 import re
@@ -24,7 +24,7 @@ class Created:
             name: aws.client("lambda").get_function_configuration(FunctionName=self.physical[name])
             for name in of_type(self.meant, "AWS::Lambda::Function")
         }
-        # A queue's id is its URL, which ends in the name that ARNs and metrics have.
+        # The physical id of a queue is its URL. It ends with the name that ARNs and metrics use.
         self.names = {physical.split("/")[-1]: name for name, physical in self.physical.items()}
         self.names.update({physical: name for name, physical in self.physical.items()})
         for name in ["OidcClientSecretId", "EventBusArn"]:
@@ -40,19 +40,19 @@ class Created:
                 yield from self.resources_of(resource["PhysicalResourceId"])
 
     def check(self):
-        """Every comparison; the number of them."""
+        """Runs every comparison and returns their number."""
         checks = [
-            self.everything_meant_was_created_and_nothing_else,
+            self.exactly_the_declared_resources_were_created,
             self.routes_lead_to_their_functions,
-            self.functions_are_invoked_by_their_routes_alone,
+            self.functions_are_invoked_only_by_their_routes,
             self.tables_have_their_keys,
             self.roles_allow_what_is_documented,
             self.iam_refuses_everything_else,
             self.functions_have_their_environment_and_role,
-            self.secrets_are_there,
-            self.the_schedule_aims_at_the_sweep,
-            self.messages_reach_the_sweep,
-            self.changes_reach_the_function_that_announces_them,
+            self.secrets_exist_and_are_encrypted,
+            self.the_schedule_invokes_the_sweep,
+            self.messages_invoke_the_sweep,
+            self.changes_invoke_the_events_function,
             self.alarms_watch_their_metrics,
             self.logs_are_kept_for_their_time,
         ]
@@ -61,7 +61,7 @@ class Created:
             print(f"ok - {check.__name__.replace('_', ' ')}", flush=True)
         return len(checks)
 
-    def everything_meant_was_created_and_nothing_else(self):
+    def exactly_the_declared_resources_were_created(self):
         same(self.physical.keys(), self.meant.keys())
 
     def routes_lead_to_their_functions(self):
@@ -81,7 +81,7 @@ class Created:
             meant[route["RouteKey"]] = logical_id(integration["IntegrationUri"])
         same(created, meant)
 
-    def functions_are_invoked_by_their_routes_alone(self):
+    def functions_are_invoked_only_by_their_routes(self):
         created, meant = Counter(), Counter()
         for name in self.functions.keys() - {"HealthCheckFunction", "EventsFunction"}:
             policy = self.aws.client("lambda").get_policy(FunctionName=self.physical[name])["Policy"]
@@ -110,8 +110,8 @@ class Created:
         same(created, documented(OPTIONAL))
 
     def iam_refuses_everything_else(self):
-        """Asks IAM of every role what it says to everything that any role may do. The emulator knows
-        no condition of KMS, and refuses what depends on one."""
+        """Simulates, for every role, every action that any role may do. The emulator does not support KMS
+        conditions, and denies statements that have one."""
         arns = {self.name_of(arn): arn for _, statement in self.statements() for arn in listed(statement["Resource"])}
         rules = documented(OPTIONAL)
         allowed = set()
@@ -123,17 +123,17 @@ class Created:
                 results = self.aws.client("iam").simulate_principal_policy(**asked)["EvaluationResults"]
                 granted = [result["EvalActionName"] for result in results if result["EvalDecision"] == "allowed"]
                 allowed |= {(who, action, name) for action in granted}
-        # A condition on leading keys holds where a question names none.
+        # A condition on leading keys is met by a request that names no key.
         unconditional = {rule[:3] for rule in rules if not rule[3] or rule[3].startswith("dynamodb:LeadingKeys")}
         same(allowed, unconditional)
 
     def roles(self):
-        """Each role, and who uses it."""
+        """The user of each role: a function's folder, or the schedule."""
         users = {self.name_of(function["Role"]): folder(name) for name, function in self.functions.items()}
         return {**users, "SweepRole": "the schedule"}
 
     def statements(self):
-        """What the roles' policies say, by who uses the role."""
+        """The statements of the roles' policies, each with the user of the role."""
         iam = self.aws.client("iam")
         same(self.roles().keys(), of_type(self.meant, "AWS::IAM::Role").keys())
         for role, who in self.roles().items():
@@ -155,7 +155,7 @@ class Created:
                 same(created[property], meant[property])
             same(created["LoggingConfig"]["LogGroup"], self.physical["FunctionsLog"])
 
-    def secrets_are_there(self):
+    def secrets_exist_and_are_encrypted(self):
         secrets = self.aws.client("secretsmanager")
         keys = json.loads(secrets.get_secret_value(SecretId=self.physical["TokenKeys"])["SecretString"])
         same(keys["current"], "1")
@@ -164,7 +164,7 @@ class Created:
             described = secrets.describe_secret(SecretId=self.physical[name])
             same(self.name_of(described["KmsKeyId"]), "SecretsKey")
 
-    def the_schedule_aims_at_the_sweep(self):
+    def the_schedule_invokes_the_sweep(self):
         [meant] = of_type(self.meant, "AWS::Scheduler::Schedule").values()
         schedule = self.aws.client("scheduler").get_schedule(Name=self.physical["Sweep"])
         same(schedule["ScheduleExpression"], meant["ScheduleExpression"])
@@ -175,7 +175,7 @@ class Created:
         same(self.name_of(target["DeadLetterConfig"]["Arn"]), "FailedSweeps")
         same(target["RetryPolicy"], meant["Target"]["RetryPolicy"])
 
-    def messages_reach_the_sweep(self):
+    def messages_invoke_the_sweep(self):
         functions = self.aws.client("lambda")
         sweep = self.physical["HealthCheckFunction"]
         listing = "list_event_source_mappings", "EventSourceMappings"
@@ -190,7 +190,7 @@ class Created:
         redrive = json.loads(queue["Attributes"]["RedrivePolicy"])
         same(self.name_of(redrive["deadLetterTargetArn"]), "SweepDeadLetters")
 
-    def changes_reach_the_function_that_announces_them(self):
+    def changes_invoke_the_events_function(self):
         listing = "list_event_source_mappings", "EventSourceMappings"
         [mapping] = self.aws.pages("lambda", *listing, FunctionName=self.physical["EventsFunction"])
         same(self.name_of(mapping["EventSourceArn"]), "ConnectionsTable.StreamArn")
@@ -206,7 +206,7 @@ class Created:
         same({self.watched(alarm) for alarm in created}, {self.watched(alarm) for alarm in meant})
 
     def watched(self, alarm):
-        """What an alarm looks at, with the names of the templates in place of the account's."""
+        """An alarm's metric and threshold, with logical ids in place of physical names."""
         dimensions = {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
         symbol = re.compile(r"^<(\w+?)(\.\w+)?>$")
         dimensions = {name: self.names.get(value, symbol.sub(r"\1", value)) for name, value in dimensions.items()}
@@ -228,7 +228,7 @@ class Created:
         for part in [resource, resource.split("/")[-1], resource.split(":")[-1], resource.removeprefix("log-group:")]:
             if part in self.names:
                 return self.names[part]
-        # Secrets Manager puts six characters of its own after a secret's name.
+        # Secrets Manager appends six random characters to a secret's name.
         return self.names.get(re.sub(r"^secret:|-\w{6}$", "", resource), logical_id(reference))
 
 

@@ -1,4 +1,4 @@
-"""MiniStack as an account would be: over TLS, with every call authorised by IAM."""
+"""Runs MiniStack, an emulated AWS, over TLS and with every call authorised by IAM."""
 
 import os
 import subprocess
@@ -23,8 +23,7 @@ CREDENTIALS = {
 
 
 class Emulator:
-    """A running emulator: its endpoint, the certificate to trust, and the environment that AWS's own
-    tools reach it with."""
+    """A running emulator: its endpoint, its certificate, and the environment variables for AWS's tools."""
 
     def __init__(self, port, certificate, log):
         self.endpoint = f"https://localhost:{port}"
@@ -50,14 +49,14 @@ class Emulator:
         )
 
     def pages(self, service, operation, key, **arguments):
-        """Everything a paginated operation lists."""
+        """All items of a paginated operation."""
         pages = self.client(service).get_paginator(operation).paginate(**arguments)
         return [item for page in pages for item in page[key]]
 
 
 @contextmanager
 def emulator(folder):
-    """Runs MiniStack until the block ends. It is installed in an environment of its own."""
+    """Runs MiniStack until the block ends. It is installed in a separate virtual environment."""
     port, log = free_port(), folder / "ministack.log"
     certificate, key = certify(folder)
     running = Emulator(port, certificate, log)
@@ -69,7 +68,7 @@ def emulator(folder):
         "MINISTACK_REGION": REGION,
         "MINISTACK_SSL_CERT": str(certificate),
         "MINISTACK_SSL_KEY": str(key),
-        # Functions inherit it, and trust the emulator as they trust AWS.
+        # Functions inherit this environment, and so trust the emulator's certificate.
         "SSL_CERT_FILE": str(certificate),
         "TMPDIR": str(folder),
         "USE_SSL": "1",
@@ -81,8 +80,8 @@ def emulator(folder):
 
 
 def certify(folder):
-    """A certificate for the emulator and for the APIs in it. Not a certification authority's: rustls
-    accepts none of those from a server."""
+    """Creates a certificate for the emulator and the APIs in it. It must not be a CA certificate: rustls
+    rejects those from a server."""
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     names = "DNS:localhost,DNS:*.execute-api.localhost,IP:127.0.0.1"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=emulator"]
@@ -92,8 +91,8 @@ def certify(folder):
 
 
 def resolve_as_browsers_do():
-    """Takes every name under localhost for this machine (RFC 6761, section 6.3), which the C library
-    does not."""
+    """Resolves every name under localhost to this machine (RFC 6761, section 6.3). The C library does
+    not."""
     connect = urllib3.util.connection.create_connection
 
     def create_connection(address, *arguments, **options):

@@ -1,8 +1,8 @@
-"""The product deployed by the operator's own commands to an emulated AWS, and a merchant's journey
-through it: the SAM CLI, the functions' binaries, API Gateway, IAM, the schedule.
+"""Deploys the product to an emulated AWS with the operator's own commands, and walks through a merchant's
+journey: the SAM CLI, the functions' binaries, API Gateway, IAM, the schedule.
 
-VK and the issuer are simulated beside it. What the emulator does not show (recovery, expiry,
-encryption, throttling) is asserted on the templates in e2e/infra.
+VK and the issuer are simulated. What the emulator does not support (recovery, expiry, encryption,
+throttling) is tested on the templates in e2e/infra.
 """
 
 import json
@@ -32,15 +32,15 @@ from services import (  # noqa: E402
 )
 
 STACK = "evosync"
-# A schedule's shortest period, and then some.
+# Seconds: more than the shortest period of a schedule.
 NEXT_SWEEP = 100
-# The rule that docs/events.md has.
+# The event pattern of docs/events.md.
 PATTERN = {"source": ["evosync.connections"], "detail-type": [{"prefix": "Connection "}]}
 
 
 class DeployedJourney(Journey):
-    """The journey with an operator at work beside it: one sweep is the operator's, the next the
-    schedule's, and a token key is rotated while an account is connected."""
+    """The journey with steps of an operator: the operator starts one sweep, the schedule the next, and a
+    token key is rotated while an account is connected."""
 
     def __init__(self, address, vk, issuer, deployment):
         super().__init__(address, vk, issuer, lambda: json.loads(deployment.operate("sweep")))
@@ -48,11 +48,11 @@ class DeployedJourney(Journey):
 
     def steps(self):
         steps = super().steps()
-        after = steps.index(self.reconnecting_repairs_it) + 1
+        after = steps.index(self.reconnecting_repairs_the_connection) + 1
         steps[after:after] = [
-            self.what_happened_reaches_whoever_listens,
-            self.whoever_listens_late_gets_a_snapshot,
-            self.the_operator_sees_it_without_its_token,
+            self.events_reach_the_subscriber,
+            self.a_late_subscriber_gets_a_snapshot,
+            self.the_operator_sees_the_connection_without_its_token,
             self.the_operator_rotates_the_token_key,
         ]
         return [*steps, self.the_disconnection_is_announced]
@@ -61,10 +61,10 @@ class DeployedJourney(Journey):
         self.browser.post(f"{self.vk}/control/revoke", data={"account": ACCOUNT}, timeout=30)
         deadline = time.monotonic() + NEXT_SWEEP
         while "Нужно переподключить" not in self.get("/connections").text:
-            assert time.monotonic() < deadline, "no sweep of the schedule has found it"
+            assert time.monotonic() < deadline, "no scheduled sweep has found the revoked token"
             time.sleep(1)
 
-    def what_happened_reaches_whoever_listens(self):
+    def events_reach_the_subscriber(self):
         happened = ["Connected", "Broken", "Reconnected"]
         events = self.wait_for_events(*[f"Connection {name}" for name in happened])
         events.sort(key=lambda event: int(event["detail"]["sequence"]))
@@ -72,7 +72,7 @@ class DeployedJourney(Journey):
         assert [event["detail"]["by"] for event in events] == ["person", "sweep", "person"], events
         assert {event["detail"]["user"] for event in events} == {PERSON}, events
 
-    def whoever_listens_late_gets_a_snapshot(self):
+    def a_late_subscriber_gets_a_snapshot(self):
         assert self.operate("announce-connections") == "announced 1\n"
         [event] = self.wait_for_events("Connection Snapshot")
         assert (event["detail"]["user"], event["detail"]["is_online"]) == (PERSON, "true"), event
@@ -81,7 +81,7 @@ class DeployedJourney(Journey):
         [event] = self.wait_for_events("Connection Disconnected")
         assert event["detail"]["by"] == "person", event
 
-    def the_operator_sees_it_without_its_token(self):
+    def the_operator_sees_the_connection_without_its_token(self):
         row = json.loads(self.operate("connection", PERSON))
         assert row["vk_user_id"] == {"S": ACCOUNT}, row
         assert "access_token" not in row, row
@@ -96,7 +96,7 @@ class DeployedJourney(Journey):
 
 
 class Deployment:
-    """The product in the emulator, put there from a copy of what `infra/deploy` needs."""
+    """The product in the emulator, deployed from a copy of the files that `infra/deploy` needs."""
 
     def __init__(self, aws, folder, ports):
         self.aws = aws
@@ -119,7 +119,7 @@ class Deployment:
             shutil.copy(BUILT / name / "bootstrap", self.built / name / "bootstrap")
 
     def leave_out_metric_math(self):
-        """The emulator refuses the alarms that calculate."""
+        """Removes the alarms with metric math, which the emulator rejects."""
         path = self.folder / "infra/observability.yaml"
         text = path.read_text()
         for name, alarm in of_type(load("infra/observability.yaml")["Resources"], "AWS::CloudWatch::Alarm").items():
@@ -148,7 +148,7 @@ class Deployment:
         self.run([*command, "--parameter-overrides", *overrides], BUILT=str(self.built))
 
     def bus(self):
-        """A bus of EvoSync's, with a queue that receives what is announced."""
+        """Creates an event bus, with a queue that subscribes to the product's events."""
         events, sqs = self.aws.client("events"), self.aws.client("sqs")
         bus = events.create_event_bus(Name="evosync")["EventBusArn"]
         self.received = sqs.create_queue(QueueName="received")["QueueUrl"]
@@ -160,7 +160,7 @@ class Deployment:
         return bus
 
     def announced(self):
-        """What the queue has received since the last time."""
+        """The events that the queue has received since the last call."""
         asked = {"QueueUrl": self.received, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1}
         messages = self.aws.client("sqs").receive_message(**asked).get("Messages", [])
         for message in messages:
@@ -168,7 +168,7 @@ class Deployment:
         return [json.loads(message["Body"]) for message in messages]
 
     def wait_for_events(self, *expected):
-        """Waits until events of these types have arrived, in whatever order."""
+        """Waits until events of these types have arrived, in any order, and returns all that arrived."""
         arrived, deadline = [], time.monotonic() + 60
         while set(expected) - {event["detail-type"] for event in arrived}:
             assert time.monotonic() < deadline, f"{expected} have not arrived: {arrived}"
@@ -180,17 +180,17 @@ class Deployment:
         self.run(["infra/ops/vk-secret", "set", STACK], given=VK_CLIENT_SECRET)
 
     def operate(self, command, *arguments):
-        """What one of the operator's commands prints. The stack comes after a verb, if there is one."""
+        """Runs one of the operator's commands and returns its output. The stack follows the verb, if any."""
         verb, rest = (arguments[:1], arguments[1:]) if command == "token-keys" else ((), arguments)
         return self.run([f"infra/ops/{command}", *verb, STACK, *rest])
 
     def sweep_by_message(self, created):
-        """A message that a sweep has dealt with is in neither queue."""
+        """Sends a message to the sweep. A handled message is in neither queue."""
         sqs = self.aws.client("sqs")
         sqs.send_message(QueueUrl=created.physical["SweepQueue"], MessageBody="{}")
         deadline = time.monotonic() + 60
         while self.messages(created, "SweepQueue"):
-            assert time.monotonic() < deadline, "nobody has taken the message"
+            assert time.monotonic() < deadline, "no sweep has handled the message"
             time.sleep(1)
         assert not self.messages(created, "SweepDeadLetters") and not self.messages(created, "FailedSweeps")
 
@@ -233,7 +233,7 @@ def main():
             created = Created(aws, STACK, deployed(**deployment.parameters), deployment.left_out)
             passed = 2 + created.check()
             step("infra/ops/vk-secret sets the secret", deployment.set_the_secret)
-            step("a message in the queue is a sweep", lambda: deployment.sweep_by_message(created))
+            step("a message in the queue starts a sweep", lambda: deployment.sweep_by_message(created))
             passed += 2
             address = deployment.address()
             with simulators(address, folder, ports) as (vk, issuer):

@@ -1,6 +1,5 @@
-"""The templates as CloudFormation would deploy them: the SAM transform applied, conditions decided,
-references followed through nested stacks. What only AWS can name stands as `<LogicalId>` or
-`<LogicalId.Attribute>`.
+"""Evaluates the templates as CloudFormation does: the SAM transform, conditions, and references through
+nested stacks. Values that only AWS knows become `<LogicalId>` or `<LogicalId.Attribute>`.
 """
 
 import copy
@@ -22,7 +21,7 @@ PSEUDO = {
     "AWS::StackName": "evosync",
     "AWS::URLSuffix": "amazonaws.com",
 }
-# The least a deployment must be told.
+# The parameters without a default.
 REQUIRED = {"VkClientId": "7000001", "OidcIssuer": "https://issuer.example", "OidcClientId": "evosync"}
 
 
@@ -173,7 +172,7 @@ class Stack:
 
 
 def deployed(**parameters):
-    """The whole product, deployed with parameters over the least a deployment must be told."""
+    """The whole product, deployed with the required parameters and these."""
     return Stack("template.yaml", {**REQUIRED, **parameters})
 
 
@@ -183,5 +182,5 @@ def of_type(resources, kind):
 
 
 def listed(value):
-    """What may be one thing or a list of things, as a list."""
+    """A value as a list, whether it is one item or a list."""
     return value if isinstance(value, list) else [value]

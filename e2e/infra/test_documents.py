@@ -1,4 +1,4 @@
-"""The documents are as easy to read in an editor as on a page."""
+"""Tests that the documents are wrapped, to be readable in an editor."""
 
 import unittest
 
@@ -21,7 +21,7 @@ class Documents(unittest.TestCase):
     def test_prose_is_wrapped(self):
         for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
             for number, line in prose(path):
-                # What has no space cannot be wrapped.
+                # A line without a space cannot be wrapped.
                 is_narrow = len(line) <= WIDTH or " " not in line.strip()
                 self.assertTrue(is_narrow, f"{path.name}:{number} has {len(line)} characters")
 

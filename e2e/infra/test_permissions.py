@@ -1,4 +1,4 @@
-"""Who may do what: the table in docs/security.md and the templates say the same, to the letter."""
+"""Tests that the permissions in the templates equal the table in docs/security.md."""
 
 import json
 import re
@@ -8,10 +8,10 @@ from cloudformation import PSEUDO, ROOT, deployed, listed, load, of_type
 
 FUNCTIONS = {"page", "dashboard", "connect", "callback", "disconnect", "login", "assets", "health-check", "events"}
 SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:issuer-AbCdEf"
-# AWS has no resources to name for these.
+# Actions that support no resource-level permissions.
 WITHOUT_RESOURCE = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
 BUS_ARN = "arn:aws:events:eu-central-1:111122223333:event-bus/evosync"
-# What a condition of the table calls a parameter that need not be given, and what it is given here.
+# Optional parameters, which conditions of the table name, with a value.
 OPTIONAL = {"OidcClientSecretId": SECRET_ARN, "EventBusArn": BUS_ARN}
 
 
@@ -35,7 +35,7 @@ def documented(given):
 
 
 def roles(stack):
-    """Each role by who uses it, `the schedule` being the one that is no function."""
+    """The users of each role: functions' folders, or `the schedule`."""
     resources = stack.everything()
     users = {}
     for name, function in of_type(resources, "AWS::Lambda::Function").items():
@@ -88,7 +88,7 @@ class Permissions(unittest.TestCase):
         self.stack = deployed(**OPTIONAL)
         self.resources = self.stack.everything()
 
-    def test_what_is_granted_is_what_is_documented(self):
+    def test_granted_permissions_equal_the_documented_ones(self):
         for parameters in [{}, OPTIONAL]:
             meant, is_ = documented(parameters), granted(deployed(**parameters))
             self.assertGreater(len(meant), 50)
@@ -102,7 +102,7 @@ class Permissions(unittest.TestCase):
         for role, who in users.items():
             self.assertEqual(len(who), 1, f"{role} is shared by {who}")
 
-    def test_a_role_is_nothing_but_its_own_policy(self):
+    def test_a_role_has_only_its_own_policy(self):
         for kind in ["AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::ManagedPolicy"]:
             self.assertEqual(of_type(self.resources, kind), {})
         for name, role in roles(self.stack)[1].items():
@@ -119,7 +119,7 @@ class Permissions(unittest.TestCase):
             if is_schedule:
                 self.assertEqual(condition_text(statement["Condition"]), "aws:SourceAccount = 111122223333")
 
-    def test_nothing_is_granted_at_large(self):
+    def test_no_permission_has_an_avoidable_wildcard(self):
         for name, role in roles(self.stack)[1].items():
             for statement in statements(role):
                 self.assertEqual(statement["Effect"], "Allow")
@@ -135,7 +135,7 @@ class Permissions(unittest.TestCase):
         readers = {who for who, action, _, _ in granted(deployed()) if action.startswith(("secretsmanager:", "kms:"))}
         self.assertEqual(readers, {"callback", "health-check"}, "a public client has no secret to read")
 
-    def test_keys_topics_and_queues_open_themselves_to_nobody_else(self):
+    def test_policies_of_keys_topics_and_queues_allow_no_other_principal(self):
         root = "arn:aws:iam::111122223333:root"
         for key in of_type(self.resources, "AWS::KMS::Key").values():
             for statement in key["KeyPolicy"]["Statement"]:
@@ -154,7 +154,7 @@ class Permissions(unittest.TestCase):
     def test_queues_are_reached_only_over_tls(self):
         unguarded = of_type(self.resources, "AWS::SQS::Queue").keys()
         for policy in of_type(self.resources, "AWS::SQS::QueuePolicy").values():
-            # SQS takes a policy for one queue, and a statement about that queue alone.
+            # An SQS policy applies to one queue, and its statements may name only that queue.
             [queue] = [logical_id(queue) for queue in policy["Queues"]]
             [statement] = policy["PolicyDocument"]["Statement"]
             self.assertEqual(statement["Resource"], f"<{queue}.Arn>")

@@ -1,4 +1,4 @@
-"""docs/security.md answers each of the sixty requirements, and names tests that are there."""
+"""Tests that docs/security.md answers each of the sixty requirements, and names existing tests."""
 
 import re
 import unittest
@@ -6,7 +6,7 @@ import unittest
 from cloudformation import ROOT
 
 SOURCES = ["src", "functions", "local", "e2e"]
-# How a test begins in Rust, Python and JavaScript; a check of a script counts as one.
+# How a test begins in Rust and Python; a `check_` function of a script counts as one.
 DECLARED = re.compile(
     r"#\[(?:tokio::)?test\]\s+(?:async )?fn (\w+)\(|^\s*def ((?:test|check)_\w+)\(", re.M
 )
@@ -35,12 +35,12 @@ def tests():
 
 
 class Security(unittest.TestCase):
-    def test_each_of_the_sixty_is_answered(self):
+    def test_each_of_the_sixty_requirements_is_answered(self):
         self.assertEqual([number for number, *_ in answers()], list(range(1, 61)))
         for number, asked, met, named in answers():
             self.assertTrue(asked and met and named, f"number {number} is not answered")
 
-    def test_each_named_test_is_there(self):
+    def test_each_named_test_exists(self):
         there = tests()
         self.assertGreater(len(there), 300)
         missing = {name for *_, named in answers() for name in named} - there

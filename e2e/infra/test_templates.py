@@ -1,5 +1,5 @@
-"""What the templates deploy, and above all what no emulator shows: recovery, expiry, encryption,
-protection, throttling, retention, time limits.
+"""Tests the deployed resources, above all what no emulator supports: recovery, expiry, encryption,
+protection, throttling, retention, time-outs.
 """
 
 import json
@@ -43,7 +43,7 @@ class Data(Templates):
             self.assertEqual(table["PointInTimeRecoverySpecification"], {"PointInTimeRecoveryEnabled": True}, name)
             self.assertEqual(table["DeletionProtectionEnabled"], "true" if name == "ConnectionsTable" else False, name)
 
-    def test_a_stack_made_to_be_thrown_away_is_not_protected(self):
+    def test_a_disposable_stack_is_not_protected(self):
         thrown_away = deployed(DeletionProtection="false").everything()
         self.assertEqual(thrown_away["ConnectionsTable"]["Properties"]["DeletionProtectionEnabled"], "false")
 
@@ -52,7 +52,7 @@ class Data(Templates):
         self.assertEqual(sessions["TimeToLiveSpecification"], {"AttributeName": "expires_at", "Enabled": True})
         self.assertNotIn("TimeToLiveSpecification", self.resources["ConnectionsTable"]["Properties"])
 
-    def test_what_cannot_be_made_again_outlives_the_stack(self):
+    def test_irreplaceable_resources_outlive_the_stack(self):
         for name in ["ConnectionsTable", "SecretsKey", "VkClientSecret", "TokenKeys", "FunctionsLog"]:
             self.assertEqual(self.resources[name]["DeletionPolicy"], "Retain", name)
             self.assertEqual(self.resources[name]["UpdateReplacePolicy"], "Retain", name)
@@ -72,13 +72,13 @@ class Functions(Templates):
             self.assertEqual(function["TracingConfig"], {"Mode": "Active"}, name)
             self.assertEqual(function["Runtime"], "provided.al2023", name)
 
-    def test_functions_are_built_for_the_architecture_asked_for(self):
+    def test_functions_are_built_for_the_configured_architecture(self):
         for asked in ["arm64", "x86_64"]:
             for function in of_type(deployed(Architecture=asked).everything(), "AWS::Lambda::Function").values():
                 self.assertEqual(function["Architectures"], [asked])
         self.assertEqual(load("template.yaml")["Parameters"]["Architecture"]["Default"], "arm64")
 
-    def test_functions_end_before_their_caller_gives_up(self):
+    def test_functions_time_out_before_their_callers(self):
         for name, function in self.functions().items():
             limit = {"HealthCheckFunction": SCHEDULE_SECONDS, "EventsFunction": 900}.get(name, 30)
             self.assertLess(function["Timeout"], limit, name)
@@ -91,7 +91,7 @@ class Functions(Templates):
             limits = {"memory": function["MemorySize"], "timeout": function["Timeout"], "tracing": "active"}
             self.assertEqual(deploy, limits, name)
 
-    def test_the_address_is_configuration(self):
+    def test_the_base_url_is_the_api_endpoint_or_the_domain(self):
         for parameters, address in [({}, "<HttpApi.ApiEndpoint>"), (DOMAIN, "https://shop.example")]:
             functions = of_type(deployed(**parameters).everything(), "AWS::Lambda::Function")
             environments = [function.get("Environment", {"Variables": {}}) for function in functions.values()]
@@ -100,34 +100,34 @@ class Functions(Templates):
 
 
 class Sweep(Templates):
-    def test_the_schedule_gives_up_before_the_next_sweep_and_says_so(self):
+    def test_the_schedule_stops_before_the_next_sweep_and_reports_the_failure(self):
         target = self.one("AWS::Scheduler::Schedule")["Target"]
         self.assertLessEqual(target["RetryPolicy"]["MaximumRetryAttempts"], 3)
         self.assertLess(target["RetryPolicy"]["MaximumEventAgeInSeconds"], SCHEDULE_SECONDS)
         self.assertEqual(target["DeadLetterConfig"], {"Arn": "<FailedSweeps.Arn>"})
         self.assertEqual(target["Arn"], "<HealthCheckFunction.Arn>")
 
-    def test_lambda_gives_up_before_the_next_sweep_and_says_so(self):
+    def test_lambda_stops_before_the_next_sweep_and_reports_the_failure(self):
         invocation = self.one("AWS::Lambda::EventInvokeConfig")
         self.assertEqual(invocation["FunctionName"], "<HealthCheckFunction>")
         self.assertEqual(invocation["MaximumRetryAttempts"], 0)
         self.assertLess(invocation["MaximumEventAgeInSeconds"], SCHEDULE_SECONDS)
         self.assertEqual(invocation["DestinationConfig"], {"OnFailure": {"Destination": "<FailedSweeps.Arn>"}})
 
-    def test_functions_share_the_accounts_concurrency_unless_asked_not_to(self):
+    def test_functions_share_the_accounts_concurrency_unless_configured_otherwise(self):
         for given, reserved in [("0", None), ("20", "20")]:
             functions = of_type(deployed(FunctionReservedConcurrency=given).everything(), "AWS::Lambda::Function")
             del functions["HealthCheckFunction"], functions["EventsFunction"]
             for name, function in functions.items():
                 self.assertEqual(function.get("ReservedConcurrentExecutions"), reserved, name)
 
-    def test_sweeps_do_not_overlap_unless_asked_to(self):
+    def test_sweeps_do_not_overlap_unless_configured_to(self):
         for given, reserved in [("1", "1"), ("4", "4"), ("0", None)]:
             functions = of_type(deployed(SweepReservedConcurrency=given).everything(), "AWS::Lambda::Function")
             self.assertEqual(functions["HealthCheckFunction"].get("ReservedConcurrentExecutions"), reserved)
         self.assertEqual(self.functions()["HealthCheckFunction"]["ReservedConcurrentExecutions"], "1")
 
-    def test_messages_are_kept_from_harm(self):
+    def test_queues_are_encrypted_and_keep_failed_messages(self):
         queues = of_type(self.resources, "AWS::SQS::Queue")
         for name, queue in queues.items():
             self.assertIs(queue["SqsManagedSseEnabled"], True, name)
@@ -136,11 +136,11 @@ class Sweep(Templates):
         self.assertGreaterEqual(queue["VisibilityTimeout"], 6 * timeout)
         redrive = {"deadLetterTargetArn": "<SweepDeadLetters.Arn>", "maxReceiveCount": 5}
         self.assertEqual(queue["RedrivePolicy"], redrive)
-        # A dead letter keeps the age it had.
+        # A message keeps its age when it moves to the dead-letter queue.
         for name in ["SweepDeadLetters", "FailedSweeps"]:
             self.assertGreater(queues[name]["MessageRetentionPeriod"], queue["MessageRetentionPeriod"])
 
-    def test_a_message_is_a_sweep_of_its_own(self):
+    def test_each_message_starts_one_sweep(self):
         mapping = of_type(self.resources, "AWS::Lambda::EventSourceMapping")["SweepMessages"]
         self.assertEqual(mapping["EventSourceArn"], "<SweepQueue.Arn>")
         self.assertEqual(mapping["FunctionName"], "<HealthCheckFunction>")
@@ -155,7 +155,7 @@ class Events(Templates):
     def test_every_committed_change_reaches_the_function_in_order(self):
         table = of_type(self.resources, "AWS::DynamoDB::Table")["ConnectionsTable"]
         self.assertEqual(table["StreamSpecification"], {"StreamViewType": "NEW_AND_OLD_IMAGES"})
-        # A table whose rows expire would announce disconnections that nobody made.
+        # If rows expired (TTL), the stream would announce disconnections that nobody made.
         self.assertNotIn("TimeToLiveSpecification", table)
         mapping = self.mapping()
         self.assertEqual(mapping["EventSourceArn"], "<ConnectionsTable.StreamArn>")
@@ -163,7 +163,7 @@ class Events(Templates):
         self.assertEqual(mapping["StartingPosition"], "TRIM_HORIZON")
         self.assertNotIn("FilterCriteria", mapping)
 
-    def test_a_batch_that_fails_is_delivered_again_and_no_record_stops_the_others(self):
+    def test_a_failed_batch_is_retried_and_no_record_blocks_the_others(self):
         mapping = self.mapping()
         self.assertEqual(mapping["FunctionResponseTypes"], ["ReportBatchItemFailures"])
         self.assertIs(mapping["BisectBatchOnFunctionError"], True)
@@ -174,7 +174,7 @@ class Events(Templates):
         self.assertLess(mapping["MaximumRecordAgeInSeconds"], stream_forgets)
         self.assertLess(alarm["Threshold"] / 1000, mapping["MaximumRecordAgeInSeconds"] / 10)
 
-    def test_events_are_sent_where_a_bus_is_given(self):
+    def test_the_configured_bus_is_passed_to_the_events_function(self):
         for given in ["", "arn:aws:events:eu-central-1:111122223333:event-bus/evosync"]:
             functions = of_type(deployed(EventBusArn=given).everything(), "AWS::Lambda::Function")
             self.assertEqual(functions["EventsFunction"]["Environment"]["Variables"]["EVENT_BUS"], given)
@@ -193,13 +193,13 @@ class Api(Templates):
             self.assertLess(setting["ThrottlingRateLimit"], default["ThrottlingRateLimit"], route)
             self.assertLess(setting["ThrottlingBurstLimit"], default["ThrottlingBurstLimit"], route)
 
-    def test_routes_are_there_before_their_settings(self):
+    def test_routes_are_created_before_their_settings(self):
         routes = of_type(self.resources, "AWS::ApiGatewayV2::Route")
         needed = {name for name, route in routes.items() if route["RouteKey"] in GUARDED}
         self.assertEqual(set(self.resources["HttpStage"]["DependsOn"]), needed)
         self.assertEqual(len(needed), len(GUARDED))
 
-    def test_the_access_log_holds_nothing_that_opens_anything(self):
+    def test_the_access_log_contains_no_secrets(self):
         log = self.stage()["AccessLogSettings"]
         self.assertTrue(log["DestinationArn"].endswith(":log-group:<AccessLog>"))
         fields = json.loads(log["Format"])
@@ -213,7 +213,7 @@ class Api(Templates):
             "sourceIp": "$context.identity.sourceIp",
         })
 
-    def test_logs_end(self):
+    def test_logs_expire(self):
         groups = of_type(deployed(LogRetentionDays="30").everything(), "AWS::Logs::LogGroup")
         self.assertEqual({group["RetentionInDays"] for group in groups.values()}, {"30"})
         self.assertEqual(groups.keys(), {"FunctionsLog", "AccessLog"})
@@ -223,7 +223,7 @@ class Api(Templates):
         for kind in ["AWS::ApiGatewayV2::DomainName", "AWS::ApiGatewayV2::ApiMapping", "AWS::Route53::RecordSet"]:
             self.assertEqual(of_type(self.resources, kind), {})
 
-    def test_with_a_domain_there_is_one_way_in(self):
+    def test_with_a_domain_the_api_is_reached_only_through_it(self):
         stack = deployed(**DOMAIN)
         resources = stack.everything()
         self.assertIs(self.one("AWS::ApiGatewayV2::Api", resources)["DisableExecuteApiEndpoint"], True)
@@ -290,7 +290,7 @@ class SigningIn(Templates):
 
 
 class Parameters(unittest.TestCase):
-    """Mistakes stop a deployment before anything is made."""
+    """Mistakes stop a deployment before any resource is created."""
 
     def setUp(self):
         self.parameters = load("template.yaml")["Parameters"]
@@ -303,7 +303,7 @@ class Parameters(unittest.TestCase):
             if "AllowedPattern" in parameter and "Default" in parameter:
                 self.assertTrue(self.accepts(name, parameter["Default"]), name)
 
-    def test_addresses_are_private(self):
+    def test_addresses_require_https_except_on_localhost(self):
         for name in ["VkAuthorizeUrl", "VkTokenUrl", "VkApiUrl", "OidcIssuer"]:
             for good in ["https://vk.example/path", "http://localhost:3001/x", "http://127.0.0.1:1", "http://localhost"]:
                 self.assertTrue(self.accepts(name, good), f"{name}: {good}")
@@ -313,7 +313,7 @@ class Parameters(unittest.TestCase):
             ]:
                 self.assertFalse(self.accepts(name, bad), f"{name}: {bad}")
 
-    def test_mistakes_are_named(self):
+    def test_invalid_parameters_are_rejected(self):
         for name, value in [
             ("VkClientId", ""), ("VkClientId", "my-app"),
             ("DomainName", "https://shop.example"), ("DomainName", "shop"),
@@ -325,13 +325,13 @@ class Parameters(unittest.TestCase):
             self.assertTrue("ConstraintDescription" in parameter or "AllowedPattern" not in parameter, name)
 
     def violated(self, **parameters):
-        """What a deployment with parameters is refused for."""
+        """The reasons why a deployment with these parameters is rejected."""
         stack = deployed(**{**DOMAIN, "CreateUserPool": "false", **parameters})
         rules = load("template.yaml")["Rules"].values()
         assertions = [claim for rule in rules if stack.holds(rule["RuleCondition"]) for claim in rule["Assertions"]]
         return [claim["AssertDescription"] for claim in assertions if not stack.holds(claim["Assert"])]
 
-    def test_parameters_fit_each_other(self):
+    def test_inconsistent_parameters_are_rejected(self):
         self.assertEqual(self.violated(), [])
         self.assertEqual(self.violated(CertificateArn=""), ["A domain needs CertificateArn"])
         unsigned = ["Give OidcIssuer, or create a user pool", "Give OidcClientId, or create a user pool"]
@@ -353,7 +353,7 @@ class Observability(Templates):
         return of_type(self.resources, "AWS::CloudWatch::Alarm")
 
     def metrics(self, alarm):
-        """The metrics an alarm looks at, with their dimensions."""
+        """The metrics that an alarm watches, with their dimensions."""
         queries = [query["MetricStat"]["Metric"] for query in alarm.get("Metrics", []) if "MetricStat" in query]
         for metric in queries or [alarm]:
             dimensions = tuple((dimension["Name"], dimension["Value"]) for dimension in metric["Dimensions"])
@@ -388,13 +388,13 @@ class Observability(Templates):
         expected.add(("EvoSync/Connections", "SignInFailures", (("FunctionName", "<LoginFunction>"),)))
         self.assertEqual(watched, expected)
 
-    def test_failures_of_ours_alarm_at_one_and_the_providers_at_several(self):
+    def test_our_failures_alarm_at_one_and_the_providers_at_several(self):
         alarms = self.alarms()
         for name, threshold in [("ConnectingFails", 1), ("ProviderFails", 5), ("SignInFails", 5)]:
             self.assertEqual(alarms[name]["Threshold"], threshold, name)
             self.assertEqual(alarms[name]["ComparisonOperator"], "GreaterThanOrEqualToThreshold", name)
 
-    def test_silence_of_the_sweep_is_an_alarm(self):
+    def test_a_missing_sweep_raises_an_alarm(self):
         alarm = self.alarms()["NoSweepFinished"]
         self.assertEqual(alarm["TreatMissingData"], "breaching")
         self.assertEqual(alarm["Period"] * alarm["EvaluationPeriods"], 45 * 60)
@@ -403,7 +403,7 @@ class Observability(Templates):
             if name != "NoSweepFinished":
                 self.assertEqual(other["TreatMissingData"], "notBreaching", name)
 
-    def test_alarms_are_mailed_where_an_address_is_given(self):
+    def test_alarms_are_mailed_if_an_address_is_configured(self):
         self.assertEqual(of_type(self.resources, "AWS::SNS::Subscription"), {})
         resources = deployed(AlarmEmail="operator@example.org").everything()
         subscription = self.one("AWS::SNS::Subscription", resources)

@@ -1,4 +1,4 @@
-"""moto in an account's place, with the tables and secrets that functions need."""
+"""Emulates an AWS account by moto, with the tables and secrets that functions need."""
 
 import json
 import os

@@ -1,7 +1,7 @@
-"""What `cargo lambda build --release` made: small enough, and without the code that gathers jitter entropy.
+"""Checks the binaries of `cargo lambda build --release`: their sizes, and that they gather no jitter entropy.
 
-A binary may be one per cent larger than it was when its size was written down in sizes.json. Where a
-larger one is meant, `built.py --write` writes the sizes of these down.
+A binary may be one per cent larger than its size in sizes.json. If growth is intended,
+`built.py --write` records the present sizes.
 """
 
 import json
@@ -19,7 +19,7 @@ def sizes():
 
 
 def too_large(built, recorded):
-    """The functions whose binaries have outgrown their record, or have none."""
+    """The functions with a binary larger than recorded, or without a record."""
     return [name for name, size in built.items() if size > recorded.get(name, 0) * 1.01]
 
 

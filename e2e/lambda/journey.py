@@ -27,27 +27,27 @@ class Journey:
 
     def steps(self):
         return [
-            self.whoever_is_not_signed_in_is_sent_to_sign_in,
+            self.a_signed_out_person_is_redirected_to_sign_in,
             self.signing_in_leads_back,
-            self.connecting_ends_connected,
+            self.connecting_shows_the_account_connected,
             self.a_sweep_finds_the_token_alive,
             self.a_revoked_token_is_found_by_the_sweep,
-            self.reconnecting_repairs_it,
-            self.disconnecting_removes_it,
+            self.reconnecting_repairs_the_connection,
+            self.disconnecting_removes_the_connection,
             self.an_unknown_address_has_a_page,
             self.the_style_sheet_is_served,
             self.signing_out_ends_the_session,
         ]
 
     def walk(self):
-        """Takes every step of the journey; the number of steps taken."""
+        """Takes every step of the journey and returns their number."""
         steps = self.steps()
         for step in steps:
             step()
             print(f"ok - {step.__name__.replace('_', ' ')}", flush=True)
         return len(steps)
 
-    def whoever_is_not_signed_in_is_sent_to_sign_in(self):
+    def a_signed_out_person_is_redirected_to_sign_in(self):
         for path in ["/connections", "/vk"]:
             answer = self.get(path, allow_redirects=False)
             assert (answer.status_code, answer.headers["location"]) == (303, "/login"), answer.status_code
@@ -59,7 +59,7 @@ class Journey:
         assert page.url == f"{self.product}/vk", page.url
         assert "Мария Орлова" in page.text
 
-    def connecting_ends_connected(self):
+    def connecting_shows_the_account_connected(self):
         page = self.connect()
         assert page.url == f"{self.product}/connections", page.url
         assert "Анна Смирнова" in page.text and "Подключено" in page.text
@@ -74,10 +74,10 @@ class Journey:
         assert summary["broken"] == 1, summary
         assert "Нужно переподключить" in self.get("/connections").text
 
-    def reconnecting_repairs_it(self):
+    def reconnecting_repairs_the_connection(self):
         assert "Подключено" in self.connect().text
 
-    def disconnecting_removes_it(self):
+    def disconnecting_removes_the_connection(self):
         page = self.submit(self.get("/vk"), "/vk/disconnect")
         assert page.url == f"{self.product}/vk", page.url
         assert "Подключить ВКонтакте" in page.text
@@ -109,7 +109,7 @@ class Journey:
         return self.browser.get(urljoin(self.product, path), timeout=60, **options)
 
     def submit(self, page, action, **fields):
-        """Posts a page's form as a browser does: hidden and checked fields, and where it comes from."""
+        """Posts a page's form as a browser does: with hidden and checked fields, and the Origin header."""
         form = page.text.split(f'action="{action}"', 1)[1].split("</form>", 1)[0]
         inputs = re.findall(r"<input [^>]*>", form)
         data = {

@@ -1,5 +1,5 @@
-"""Each function's release binary under AWS's own Runtime Interface Emulator, which the SAM CLI brings along:
-booted with the environment that the template gives it, and given one event.
+"""Boots each function's release binary under AWS's Runtime Interface Emulator (part of the SAM CLI), with the
+environment variables of the template, and invokes it with one event.
 """
 
 import json
@@ -20,7 +20,7 @@ sys.path.append(str(ROOT / "e2e/infra"))
 from cloudformation import load, of_type  # noqa: E402
 
 PRODUCT = "https://shop.example"
-# What each function says to a browser that has no session, and where it sends it.
+# Each function's status and redirect for a browser without a session.
 ANSWERS = {
     "page": ("GET /vk", 303, "/login"),
     "dashboard": ("GET /connections", 303, "/login"),
@@ -53,7 +53,7 @@ def request(route):
 
 
 def schedule():
-    """What EventBridge Scheduler sends."""
+    """The event of EventBridge Scheduler."""
     return {
         "version": "0",
         "id": "29d2f7d5-5c3a-4b0e-9d21-6f4c1a1e0001",
@@ -106,7 +106,7 @@ def check_web(name, answer, issuer):
 
 
 def check_panic(emulator, logs):
-    """A panic ends in a page and a count, and what was in it in no log, at the highest level there is."""
+    """A panic returns a page and counts a failure. Its message is in no log, even at level TRACE."""
     canary = "canary-of-the-"
     variables = {**CREDENTIALS, "PATH": os.environ["PATH"], "AWS_LAMBDA_LOG_LEVEL": "TRACE", "RUST_LOG": "trace"}
     event = request("GET /vk")

@@ -1,4 +1,4 @@
-"""Starting and stopping the processes a test needs."""
+"""Starts and stops the processes that a test needs."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 # Where cargo-lambda puts the release build: <function>/bootstrap.
 BUILT = TARGET / "lambda"
-# What the binaries run on, as Lambda spells it.
+# The binaries' architecture, by Lambda's name.
 ARCHITECTURE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
 VK_CLIENT_SECRET = "vk-client-secret-of-this-test"
 OIDC_CLIENT_SECRET = "oidc-client-secret-of-this-test"
@@ -56,9 +56,20 @@ def wait_for(url, child, log, seconds=60, **options):
     raise SystemExit(f"{url} does not answer:\n{Path(log).read_text()[-4000:]}")
 
 
+def wait_for_port(port, child, log, seconds=60):
+    """Waits until a process listens on a port of this machine."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and child.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise SystemExit(f"nothing listens on port {port}:\n{Path(log).read_text()[-4000:]}")
+
+
 @contextmanager
 def simulators(product, logs, ports=None):
-    """VK and an issuer for the product at an address; yields their addresses."""
+    """Runs a simulated VK and issuer for the product at an address; yields their addresses."""
     log = logs / "simulators.log"
     vk_port, issuer_port = ports or (free_port(), free_port())
     command = [

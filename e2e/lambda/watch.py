@@ -1,8 +1,8 @@
-"""The functions' release binaries under `cargo lambda watch`, against moto's DynamoDB and Secrets Manager.
+"""Runs the functions' release binaries under `cargo lambda watch`, against moto's DynamoDB and Secrets Manager.
 
-What the local stack runs in one process runs here as it runs in Lambda: a process per function, each
-with the Runtime API, environment variables and AWS endpoint it is given. cargo-lambda would build and
-start the functions itself; here it is asked for Lambda's APIs only, so that what runs is what ships.
+The local stack runs all functions in one process. Here each runs in its own process, as in Lambda, with
+the Runtime API, environment variables and an AWS endpoint. cargo-lambda provides only Lambda's APIs and
+does not build the functions, so that the tested binaries are the shipped ones.
 """
 
 import tempfile
@@ -14,7 +14,7 @@ import requests
 from account import account, environment
 from journey import Journey
 from rie import functions
-from services import BUILT, free_port, process, simulators, wait_for
+from services import BUILT, free_port, process, simulators, wait_for_port
 
 
 @contextmanager
@@ -48,14 +48,16 @@ def main():
 
     with account(logs) as endpoint, simulators(product, logs) as (vk, issuer):
         variables = environment(product, endpoint, vk, issuer)
-        with process(watch, logs / "watch.log", env=variables) as child, started(product, variables, logs):
-            try:
-                wait_for(f"{product}/", child, logs / "watch.log")
-                passed = Journey(product, vk, issuer, sweep).walk()
-            except BaseException:
-                for log in sorted(logs.glob("*.log")):
-                    print(f"== {log.name}\n{log.read_text()[-2000:]}")
-                raise
+        try:
+            with process(watch, logs / "watch.log", env=variables) as child:
+                # A function that finds no Runtime API ends.
+                wait_for_port(product_port, child, logs / "watch.log")
+                with started(product, variables, logs):
+                    passed = Journey(product, vk, issuer, sweep).walk()
+        except BaseException:
+            for log in sorted(logs.glob("*.log")):
+                print(f"== {log.name}\n{log.read_text()[-2000:]}")
+            raise
     print(f"{passed} passed, 0 failed")
 
 

@@ -1,4 +1,4 @@
-"""The operator's commands, run as an operator runs them, against moto."""
+"""Runs the operator's commands as processes against moto, an emulated AWS."""
 
 import json
 import logging
@@ -23,7 +23,7 @@ FINISHED = {"finished": True, "alive": 1}
 
 
 class Account(unittest.TestCase):
-    """An account with what a deployed stack's outputs name."""
+    """An emulated account with the resources that a deployed stack's outputs name."""
 
     @classmethod
     def setUpClass(cls):
@@ -126,7 +126,7 @@ class Account(unittest.TestCase):
 
 
 def module(command):
-    """A command as a module."""
+    """Loads a command as a Python module."""
     sys.path.insert(0, str(OPS))
     loader = SourceFileLoader(command, str(OPS / command))
     loaded = module_from_spec(spec_from_loader(command, loader))
@@ -135,13 +135,13 @@ def module(command):
 
 
 class VkSecret(Account):
-    def test_it_is_set_from_what_is_typed_and_not_shown(self):
+    def test_the_secret_is_read_from_input_and_never_printed(self):
         answer = self.run_command("vk-secret", "set", STACK, typed="the-secret\n")
         self.assertEqual(answer.returncode, 0, answer.stderr)
         self.assertEqual(self.secret("vk"), "the-secret")
         self.assertNotIn("the-secret", answer.stdout + answer.stderr)
 
-    def test_what_is_no_secret_is_refused_and_the_old_one_stays(self):
+    def test_an_invalid_secret_is_rejected_and_the_old_one_stays(self):
         self.run_command("vk-secret", "set", STACK, typed="the-secret")
         for typed in ["", "\n", "two words\n"]:
             self.assertNotEqual(self.run_command("vk-secret", "set", STACK, typed=typed).returncode, 0, typed)
@@ -160,7 +160,7 @@ class TokenKeys(Account):
         self.assertEqual(self.run_command("token-keys", "remove", STACK, "1", "--now", "--settle", "0").stdout, "2  seals\n")
         self.assertEqual(sorted(self.keys()), ["2", "current"])
 
-    def test_a_key_that_a_restored_table_would_need_stays(self):
+    def test_a_key_that_a_restored_table_may_need_is_not_removed(self):
         self.run_command("token-keys", "add", STACK)
         self.run_command("token-keys", "use", STACK, "2", "--settle", "0")
         answer = self.run_command("token-keys", "remove", STACK, "1", "--settle", "0")
@@ -168,7 +168,7 @@ class TokenKeys(Account):
         self.assertIn("a table restored", answer.stderr)
         self.assertIn("1", self.keys())
 
-    def test_a_change_that_functions_may_not_know_yet_is_waited_for(self):
+    def test_a_recent_change_of_keys_blocks_the_next_one(self):
         self.run_command("token-keys", "add", STACK)
         for arguments in [("use", STACK, "2"), ("remove", STACK, "2", "--now")]:
             answer = self.run_command("token-keys", *arguments)
@@ -176,13 +176,13 @@ class TokenKeys(Account):
             self.assertIn("not every function knows", answer.stderr)
         self.assertEqual((self.keys()["current"], len(self.keys())), ("1", 3))
 
-    def test_no_key_is_shown(self):
+    def test_no_key_is_printed(self):
         answers = [self.run_command("token-keys", command, STACK) for command in ["add", "show"]]
         shown = "".join(answer.stdout + answer.stderr for answer in answers)
         for key in self.keys().values():
             self.assertFalse(len(key) > 1 and key in shown)
 
-    def test_a_key_that_a_token_is_sealed_with_stays(self):
+    def test_a_key_that_a_token_is_sealed_with_is_not_removed(self):
         self.run_command("token-keys", "add", STACK)
         self.run_command("token-keys", "use", STACK, "2", "--settle", "0")
         for sealed_with, stays in [("1", True), ("2", False)]:
@@ -191,7 +191,7 @@ class TokenKeys(Account):
             self.assertEqual((answer.returncode != 0, "1" in self.keys()), (stays, stays), answer.stderr)
         self.assertNotIn(TOKEN, answer.stdout + answer.stderr)
 
-    def test_the_key_that_seals_and_keys_that_are_not_there_are_named(self):
+    def test_an_error_names_the_current_or_unknown_key(self):
         for arguments in [("remove", STACK, "1"), ("remove", STACK, "7"), ("use", STACK, "7"), ("use", STACK, "current")]:
             answer = self.run_command("token-keys", *arguments, "--settle", "0")
             self.assertNotEqual(answer.returncode, 0, arguments)
@@ -200,7 +200,7 @@ class TokenKeys(Account):
 
 
 class Mistakes(Account):
-    def test_a_stack_that_is_not_there_is_named_in_a_line_or_two(self):
+    def test_an_error_names_a_missing_stack_in_at_most_two_lines(self):
         for command in [
             ("output", "nobody", "Address"), ("vk-secret", "set", "nobody"), ("sweep", "nobody"), ("connection", "nobody", "anna"),
             ("token-keys", "show", "nobody"), ("restore-connections", "nobody", "2026-11-22T04:15:00Z"),
@@ -212,24 +212,24 @@ class Mistakes(Account):
 
 
 class Sweep(Account):
-    def test_it_prints_what_was_found(self):
+    def test_a_sweep_prints_its_summary(self):
         self.the_sweep_answers(FINISHED)
         answer = self.run_command("sweep", STACK)
         self.assertEqual((answer.returncode, json.loads(answer.stdout)), (0, FINISHED), answer.stderr)
 
-    def test_a_sweep_that_did_not_finish_fails(self):
+    def test_an_unfinished_sweep_fails(self):
         self.the_sweep_answers({**FINISHED, "finished": False})
         self.assertNotEqual(self.run_command("sweep", STACK).returncode, 0)
 
 
 class Connection(Account):
-    def test_it_shows_everything_but_the_token(self):
+    def test_a_connection_is_shown_without_its_token(self):
         self.put_connection("demo|anna")
         answer = self.run_command("connection", STACK, "demo|anna")
         self.assertEqual(json.loads(answer.stdout)["first_name"], {"S": "Анна"}, answer.stderr)
         self.assertNotIn("access_token", answer.stdout)
 
-    def test_who_is_not_there_is_named(self):
+    def test_a_missing_connection_is_an_error(self):
         answer = self.run_command("connection", STACK, 'no"body')
         self.assertEqual((answer.returncode, answer.stdout), (1, ""))
         self.assertIn("no such connection", answer.stderr)
@@ -242,12 +242,12 @@ class AnnounceConnections(Account):
         answer = self.run_command("announce-connections", STACK)
         self.assertEqual((answer.returncode, answer.stdout), (0, "announced 23\n"), answer.stderr)
 
-    def test_a_stack_without_a_bus_is_named(self):
+    def test_a_stack_without_a_bus_is_an_error(self):
         answer = self.run_command("announce-connections", f"{STACK}-without-bus")
         self.assertEqual(answer.returncode, 1)
         self.assertIn("EventBusArn", answer.stderr)
 
-    def test_a_snapshot_has_documented_members_and_no_token(self):
+    def test_a_snapshot_has_only_documented_members_and_no_token(self):
         self.put_connection("shop|7", connected_at="2026-11-22T04:16:00Z")
         self.dynamodb.update_item(
             TableName="connections",
@@ -272,7 +272,7 @@ class AnnounceConnections(Account):
 
 class RestoreConnections(Account):
     def disconnect(self, user):
-        """What a disconnection leaves in table and log."""
+        """Leaves the table and log as a merchant's disconnection does."""
         self.lose(user)
         self.audit(user, event="disconnected", by="person")
 
@@ -288,7 +288,7 @@ class RestoreConnections(Account):
         since = f"{self.since:%Y-%m-%dT%H:%M:%SZ}"
         return self.run_command("restore-connections", STACK, since, "--settle", "0")
 
-    def test_lost_rows_come_back_and_disconnected_ones_do_not(self):
+    def test_lost_rows_are_restored_and_disconnected_ones_are_not(self):
         for user in ["anna", "boris", "vera"]:
             self.put_connection(user)
         self.as_it_was()
@@ -299,7 +299,7 @@ class RestoreConnections(Account):
         self.assertIn("copied 1, already there 1, disconnected since 1", answer.stdout)
         self.assertEqual(self.users(), ["anna", "vera"])
 
-    def test_of_all_that_may_happen_only_a_merchants_disconnection_keeps_a_row_away(self):
+    def test_only_a_disconnection_by_the_merchant_prevents_a_restoration(self):
         happened = {
             "anna": {"event": "connected", "by": "person"},
             "boris": {"event": "reconnected", "by": "person"},
@@ -318,7 +318,7 @@ class RestoreConnections(Account):
         self.assertIn("copied 5, already there 0, disconnected since 2", self.restore().stdout)
         self.assertEqual(self.users(), ["anna", "boris", "dina", "gleb", "vera"])
 
-    def test_a_restored_row_says_that_an_operator_restored_it(self):
+    def test_a_restored_row_is_marked_as_changed_by_an_operator(self):
         self.put_connection("anna")
         self.as_it_was()
         self.lose("anna")
@@ -326,7 +326,7 @@ class RestoreConnections(Account):
         [row] = self.dynamodb.scan(TableName="connections")["Items"]
         self.assertEqual((row["changed_by"], row["changed_in"]), ({"S": "operator"}, {"S": "restore-connections"}))
 
-    def test_a_tombstone_keeps_a_row_away_whose_event_was_lost_unless_it_was_connected_later(self):
+    def test_a_tombstone_prevents_a_restoration_unless_the_row_is_newer(self):
         connected = {"anna": "2026-11-20T10:00:00Z", "boris": "2026-11-22T10:00:00Z", "vera": None}
         for user, time in connected.items():
             self.put_connection(user, connected_at=time)
@@ -339,7 +339,7 @@ class RestoreConnections(Account):
         self.assertIn("copied 1, already there 0, disconnected since 2", answer.stdout, answer.stderr)
         self.assertEqual(self.users(), ["boris"])
 
-    def test_rows_that_are_there_are_newer_and_stay(self):
+    def test_existing_rows_are_newer_and_stay(self):
         self.put_connection("anna", generation="old")
         self.as_it_was()
         self.put_connection("anna", generation="new")
@@ -347,7 +347,7 @@ class RestoreConnections(Account):
         row = self.dynamodb.scan(TableName="connections")["Items"][0]
         self.assertEqual(row["generation"], {"S": "new"})
 
-    def test_who_disconnects_during_the_restoration_stays_disconnected_unless_reconnected(self):
+    def test_a_row_disconnected_during_the_restoration_is_deleted_unless_reconnected(self):
         command = module("restore-connections")
         for user, generation in [("anna", "copied"), ("boris", "new")]:
             self.put_connection(user, generation)
@@ -355,7 +355,7 @@ class RestoreConnections(Account):
             command.take_back(self.dynamodb, "connections", row)
         self.assertEqual(self.users(), ["boris"])
 
-    def test_without_a_log_of_who_has_disconnected_nothing_comes_back(self):
+    def test_nothing_is_restored_without_a_log_of_disconnections(self):
         self.put_connection("anna")
         self.as_it_was()
         self.lose("anna")
@@ -365,12 +365,12 @@ class RestoreConnections(Account):
         self.assertIn("the log begins at", answer.stderr)
         self.assertEqual(self.users(), [])
 
-    def test_what_is_no_time_is_named(self):
+    def test_an_invalid_time_is_an_error(self):
         answer = self.run_command("restore-connections", STACK, "yesterday")
-        self.assertIn("yesterday is no time", answer.stderr)
+        self.assertIn("yesterday is not a time", answer.stderr)
 
     def as_it_was(self):
-        """Moto restores the table as it is now, whatever the time: so the restored one is made first."""
+        """Restores now: moto ignores the time and copies the present table."""
         self.since = datetime.now(timezone.utc)
         name = f"connections-{self.since:%Y%m%dT%H%M%SZ}"
         self.dynamodb.restore_table_to_point_in_time(SourceTableName="connections", TargetTableName=name, UseLatestRestorableTime=True)

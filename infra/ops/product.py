@@ -1,4 +1,4 @@
-"""What the operator's Python commands share. Needs boto3."""
+"""Functions shared by the operator's Python commands. Needs boto3."""
 
 import os
 
@@ -7,7 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 
 def operate(command, *arguments):
-    """Runs a command in the region that the AWS CLI would use, and says in a line why AWS refuses it."""
+    """Runs a command in the region that the AWS CLI would use, and exits with one line if AWS rejects it."""
     boto3.setup_default_session(region_name=os.environ.get("AWS_REGION"))
     try:
         command(*arguments)
@@ -27,5 +27,5 @@ def outputs_of(stack):
     described = boto3.client("cloudformation").describe_stacks(StackName=stack)
     outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Stacks"][0].get("Outputs", [])}
     if not {"ConnectionsTable", "TokenKeysSecretId"} <= outputs.keys():
-        raise SystemExit(f"stack {stack} is none of this product's")
+        raise SystemExit(f"stack {stack} is not a stack of this product")
     return outputs

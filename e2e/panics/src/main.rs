@@ -1,5 +1,5 @@
-//! A function that panics at every request, with a canary in its message. Built as the others are, it
-//! shows what a deployed panic ends in: a page, a count, and a log without the canary.
+//! A function that panics at every request, with a canary in its message. It is built like the deployed
+//! functions, and tests that a panic ends in a page, a counted failure, and a log without the canary.
 
 use evosync_connections::domain::ErrorCode;
 use evosync_connections::pages::Problem;

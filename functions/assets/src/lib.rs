@@ -1,5 +1,5 @@
-//! `GET /assets/{file}`: the embedded static files; and the 404 page for everything that no other
-//! function answers.
+//! `GET /assets/{file}`: the embedded static files. Also the 404 page for every route that no other
+//! function serves.
 
 use evosync_connections::pages::{Problem, assets};
 use evosync_connections::web::{Answer, Failure, WebFunction};

@@ -1,5 +1,5 @@
-//! `GET /vk/callback`, and the same of every provider: the person comes back; the attempt is spent,
-//! the code redeemed, and the connection saved.
+//! `GET /vk/callback`, and the same of every provider: spends the attempt, redeems the code, and saves
+//! the connection.
 
 mod stop;
 
@@ -24,8 +24,8 @@ use lambda_http::Request;
 
 use stop::Stop;
 
-/// All calls to the provider together, of which there may be five, each within bounds of its own. The
-/// rest of the time the function has is for the store.
+/// The time-out of all calls to the provider together. There may be five, each with its own time-out.
+/// The rest of the function's time is for the store.
 const PROVIDER_WITHIN: Duration = Duration::from_secs(12);
 
 /// The function: the only one that sees codes and new tokens.
@@ -37,7 +37,7 @@ pub struct Function {
     platform: Platform,
 }
 
-/// Whose callback it is, and of which provider.
+/// The person and provider of a callback.
 struct Caller<'a> {
     credential: &'a SessionCredential,
     provider: Provider,
@@ -47,7 +47,7 @@ struct Caller<'a> {
 
 impl Function {
     async fn complete(&self, caller: &Caller<'_>, response: &AuthorizationResponse) -> Result<(), Stop> {
-        // What could fail on our side comes before the state is spent and the code used up.
+        // Secrets first: both the state and the code can be used only once.
         let keys = self.keys.keys().await.map_err(|error| Stop::ours(&error))?;
         caller.redeem.prepare().await.map_err(|error| Stop::ours(&error))?;
         let attempt = response.state.attempt_id();
@@ -58,13 +58,13 @@ impl Function {
             && let Err(error) = self.store.note_failure(&attempt, stop.code).await
         {
             let error = evosync_connections::error_chain::chain(&error);
-            tracing::warn!(error, "a repeated callback will not know how this one ended");
+            tracing::warn!(error, "cannot note the failure for replays");
         }
         finished
     }
 
-    /// Spends the attempt and reads what is in the connection's place, at once and before the provider
-    /// is called. `None` for a repetition of a callback that went well.
+    /// Spends the attempt and reads the current connection, in parallel and before the provider is called.
+    /// `None` for a replay of a callback that succeeded or is still under way.
     async fn spend(
         &self,
         caller: &Caller<'_>,
@@ -80,9 +80,9 @@ impl Function {
         match spent.map_err(ours)? {
             Spend::Spent => Ok(Some(seen)),
             Spend::NotSignedIn => Err(Stop::new(ErrorCode::SessionExpired, "no live session")),
-            Spend::Unknown => Err(Stop::new(ErrorCode::InvalidState, "no such attempt here")),
-            Spend::Expired => Err(Stop::new(ErrorCode::AttemptExpired, "ten minutes have passed")),
-            Spend::AnsweredBefore => Err(Stop::new(ErrorCode::AttemptUsed, "another answer came first")),
+            Spend::Unknown => Err(Stop::new(ErrorCode::InvalidState, "no such attempt in this session")),
+            Spend::Expired => Err(Stop::new(ErrorCode::AttemptExpired, "the attempt has expired")),
+            Spend::AnsweredBefore => Err(Stop::new(ErrorCode::AttemptUsed, "spent by another answer")),
             Spend::Used(earlier) => repeat(earlier, seen.map_err(ours)?.is_connected).map(|()| None),
         }
     }
@@ -97,7 +97,7 @@ impl Function {
         let seen = seen.map_err(|error| Stop::ours(&error))?;
         let code = code(response)?.clone();
         let redeemed = tokio::time::timeout(PROVIDER_WITHIN, caller.redeem.redeem(code)).await;
-        let too_slow = |_| Stop::new(ErrorCode::ProviderUnavailable, "the provider took too long altogether");
+        let too_slow = |_| Stop::new(ErrorCode::ProviderUnavailable, "time-out of all calls to the provider");
         let grant = redeemed.map_err(too_slow)??;
         self.save(caller, grant, keys, &seen).await
     }
@@ -130,20 +130,20 @@ impl Function {
             Saved::NotSignedIn => {
                 Err(Stop::new(ErrorCode::SessionExpired, "signed out while at the provider"))
             }
-            Saved::Overtaken => Err(Stop::new(ErrorCode::AttemptUsed, "the connection has changed since")),
+            Saved::Overtaken => Err(Stop::new(ErrorCode::AttemptUsed, "the connection changed meanwhile")),
         }
     }
 }
 
-/// Answers a replay idempotently. Browsers deliver callbacks twice and show the second answer, so it is
-/// the first one's.
+/// Answers a replay idempotently. Browsers may deliver a callback twice and show the second answer, so
+/// both answers are the same.
 fn repeat(earlier: Earlier, is_connected: bool) -> Result<(), Stop> {
     match earlier {
         Earlier::Failed(code) => Err(Stop::repeated(code)),
-        // The dashboard shows how it ended, a moment later.
+        // The dashboard shows the result a moment later.
         Earlier::UnderWay => Ok(()),
         Earlier::Ended if is_connected => Ok(()),
-        Earlier::Ended => Err(Stop::new(ErrorCode::AttemptUsed, "spent before")),
+        Earlier::Ended => Err(Stop::new(ErrorCode::AttemptUsed, "the attempt was spent before")),
     }
 }
 
@@ -151,7 +151,7 @@ fn repeat(earlier: Earlier, is_connected: bool) -> Result<(), Stop> {
 fn code(response: &AuthorizationResponse) -> Result<&AuthorizationCode, Stop> {
     match &response.outcome {
         Outcome::Code(code) => Ok(code),
-        Outcome::Denied => Err(Stop::new(ErrorCode::AccessDenied, "the person refused")),
+        Outcome::Denied => Err(Stop::new(ErrorCode::AccessDenied, "the person denied access")),
         Outcome::Failed(error) => {
             let code = match error.kind() {
                 ErrorKind::OurApp => ErrorCode::AppRejected,
@@ -206,18 +206,18 @@ impl WebFunction for Function {
         })
     }
 
-    /// The address has code and state in it, so there is never a page at it.
+    /// Redirects instead of showing a page, since the URL contains code and state.
     fn cut_off(&self, request: &Request, problem: Problem) -> Answer {
         match provider(request) {
-            Some(provider) => Stop::new(ErrorCode::Storage, "cut off").answer(provider, None),
+            Some(provider) => Stop::new(ErrorCode::Storage, "time-out or panic").answer(provider, None),
             None => Answer::problem(problem),
         }
     }
 }
 
-/// Some browsers withhold the session's cookie when another site sends the person here, so a callback
-/// without one is sent round once from our own address before it counts as signed out. The attempt
-/// is not touched.
+/// Some browsers withhold the session cookie when another site redirects the person here (`SameSite`). So
+/// a callback without the cookie is redirected once to itself before it counts as signed out. The attempt
+/// is not spent.
 fn without_session(request: &Request, provider: Provider) -> Answer {
     const MARK: &str = "&again=1";
     let query = request.uri().query().unwrap_or_default();

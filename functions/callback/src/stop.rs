@@ -8,11 +8,11 @@ use evosync_connections::providers::Refusal;
 use evosync_connections::telemetry;
 use evosync_connections::web::Answer;
 
-/// What the person reads, and what the log says.
+/// The error code for the person, and the cause for the log.
 pub(crate) struct Stop {
     pub(crate) code: ErrorCode,
     cause: String,
-    /// False for a repeated callback's, which was counted the first time.
+    /// False for a replay, whose failure was counted the first time.
     is_new: bool,
 }
 
@@ -21,7 +21,7 @@ impl Stop {
         Self { code, cause: cause.into(), is_new: true }
     }
 
-    /// Something of ours failed: a secret, the sealing, the store.
+    /// A failure on our side: a secret, encryption, the store.
     pub(crate) fn ours(error: &dyn Error) -> Self {
         Self::new(ErrorCode::Storage, chain(error))
     }
@@ -31,7 +31,7 @@ impl Stop {
         Self { is_new: false, ..Self::new(code, "repeated callback") }
     }
 
-    /// Logs and counts it, and sends the person to the page that says so.
+    /// Logs and counts the failure, and redirects the person to the page that explains it.
     pub(crate) fn answer(&self, provider: Provider, credential: Option<&SessionCredential>) -> Answer {
         let (code, cause) = (self.code.code(), &self.cause);
         let user = credential.map(|credential| credential.user().as_str());

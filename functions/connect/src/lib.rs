@@ -1,5 +1,5 @@
-//! `GET /vk/connect`, and the same of every provider: an attempt is written, and the person is sent
-//! to the provider.
+//! `GET /vk/connect`, and the same of every provider: writes an attempt and redirects the person to the
+//! provider.
 
 use evosync_connections::config::{ConfigError, Env};
 use evosync_connections::domain::{ErrorCode, ReturnTo, State};
@@ -13,7 +13,7 @@ use evosync_connections::web::{
 };
 use lambda_http::Request;
 
-/// The function: writes attempts, and knows no secret.
+/// The function: writes attempts. It reads no secret.
 pub struct Function {
     store: ConnectStore,
     providers: PerProvider<Box<dyn Authorize>>,

@@ -1,4 +1,4 @@
-//! `GET /connections`: every provider with its state. `GET /` leads there.
+//! `GET /connections`: every provider with its state. `GET /` redirects there.
 
 use evosync_connections::config::{ConfigError, Env};
 use evosync_connections::domain::{Provider, ReturnTo};

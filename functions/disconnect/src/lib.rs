@@ -1,4 +1,4 @@
-//! `POST /vk/disconnect`, and the same of every provider: the connection and its tokens are deleted.
+//! `POST /vk/disconnect`, and the same of every provider: deletes the connection and its tokens.
 
 use evosync_connections::config::{BaseUrl, ConfigError, Env};
 use evosync_connections::domain::{ErrorCode, Provider, ReturnTo, SessionCredential};
@@ -13,7 +13,7 @@ use evosync_connections::web::{
 };
 use lambda_http::Request;
 
-/// The function: deletes connections, and can read none.
+/// The function: deletes connections. It cannot read them.
 pub struct Function {
     store: DisconnectStore,
     base: BaseUrl,
@@ -28,7 +28,7 @@ impl Function {
         correlation_id: &str,
     ) -> Result<Answer, Failure> {
         let return_to = match self.store.remove(credential, provider, correlation_id).await? {
-            // Idempotent: whoever asks twice may have been cut off the first time.
+            // Idempotent: a person may repeat the request after a lost response.
             Removed::Removed => ReturnTo::Provider(provider),
             Removed::TooMany => {
                 count_failure(ErrorCode::TooManyAttempts);

@@ -1,4 +1,4 @@
-//! Events on a bus of EventBridge.
+//! Sends events to an EventBridge bus.
 
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
@@ -12,41 +12,41 @@ pub(crate) const MOST_AT_ONCE: usize = 10;
 /// The `source` of every event.
 const SOURCE: &str = "evosync.connections";
 
-/// The bus that EvoSync listens to.
+/// The event bus that EvoSync subscribes to.
 pub(crate) struct Bus {
     client: Client,
     name: String,
 }
 
-/// What became of one event.
+/// The outcome of sending one event.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Sent {
     /// The bus has it.
     Accepted,
-    /// The bus will not take it, however often it is sent.
+    /// The bus rejects it with this error code; a retry would not help.
     Refused(String),
-    /// Not now.
+    /// A transient fault; retry.
     Later,
 }
 
 impl Bus {
-    /// The bus of a name or ARN.
+    /// `name` is the bus's name or ARN.
     pub(crate) fn new(platform: &Platform, name: String) -> Self {
         Self { client: Client::new(&platform.aws), name }
     }
 
-    /// Sends at most [`MOST_AT_ONCE`] events; the answers are in the order of the changes.
+    /// Sends at most [`MOST_AT_ONCE`] events; the outcomes are in the order of the changes.
     pub(crate) async fn send(&self, changes: &[Changed]) -> Vec<Sent> {
         let entries = changes.iter().map(|changed| self.entry(changed)).collect();
         match self.client.put_events().set_entries(Some(entries)).send().await {
             Ok(answer) => {
                 let answers = answer.entries.unwrap_or_default();
                 let sent = answers.into_iter().map(|entry| sent(entry.error_code()));
-                // What is not answered is not known to be sent.
+                // An event without an answer may not have been sent.
                 sent.chain(std::iter::repeat(Sent::Later)).take(changes.len()).collect()
             }
             Err(error) => {
-                tracing::error!(error = chain(&Cause::of_aws(&error)), "events not sent");
+                tracing::error!(error = chain(&Cause::of_aws(&error)), "cannot send the events");
                 vec![Sent::Later; changes.len()]
             }
         }

@@ -1,6 +1,6 @@
-//! The connections' stream, an outbox: what was committed to the table, and only that, becomes an
-//! audit line, a metric and, where a bus is configured, an event. At least once, in the order of each
-//! connection's changes.
+//! Reads the stream of the connections table (transactional outbox). Each committed change becomes an
+//! audit line, a metric and, if a bus is configured, an event. Delivery is at least once, in order for
+//! each connection.
 
 mod bus;
 mod poison;
@@ -20,7 +20,7 @@ use bus::{Bus, MOST_AT_ONCE, Sent};
 use poison::PoisonQueue;
 use recent::Recent;
 
-/// The function: holds no key, so that it can open none of the tokens that pass it.
+/// The function. It has no token keys, so it cannot open the sealed tokens in the stream.
 pub struct Function {
     store: ChangeStore,
     bus: Option<Bus>,
@@ -28,7 +28,7 @@ pub struct Function {
     recent: Recent,
 }
 
-/// A record that cannot be finished with now. It and all after it are delivered again.
+/// A record that cannot be processed now. Lambda delivers it and all later records again.
 struct Unfinished<'a>(&'a Value);
 
 impl Function {
@@ -42,9 +42,9 @@ impl Function {
         })
     }
 
-    /// Announces a batch of the stream's records, and answers which record to deliver again from
+    /// Announces a batch of the stream's records, and returns the record from which to deliver again
     /// ("Reporting batch item failures for Lambda functions with DynamoDB" in Lambda's developer
-    /// guide). Killed at any point it answers nothing, and the whole batch is delivered again.
+    /// guide). If the function is killed, the whole batch is delivered again.
     pub async fn handle(&self, event: &Value) -> Value {
         let records = event["Records"].as_array().map(Vec::as_slice).unwrap_or_default();
         let mut failures = Vec::new();
@@ -57,8 +57,8 @@ impl Function {
         json!({ "batchItemFailures": failures })
     }
 
-    /// Announces what the records say. Stops before the first that cannot be finished with, after those
-    /// before it have been.
+    /// Announces the records' changes. Stops at the first record that cannot be processed; those before it
+    /// are announced.
     async fn announce<'a>(&self, records: &'a [Value]) -> Result<(), Unfinished<'a>> {
         let mut read = Vec::new();
         let mut unfinished = Ok(());
@@ -76,17 +76,17 @@ impl Function {
         unfinished
     }
 
-    /// What a record says happened; `None` where it is nothing, nothing new, or put aside.
+    /// The change in a record. `None` if nothing changed, it was announced already, or it was put aside.
     async fn read<'a>(&self, record: &'a Value) -> Result<Option<Changed>, Unfinished<'a>> {
         let read = catch_unwind(|| ChangeStore::read(record).map_err(|unreadable| unreadable.to_string()));
-        let changed = match read.unwrap_or_else(|_| Err("reading it panics".to_owned())) {
+        let changed = match read.unwrap_or_else(|_| Err("reading the record panicked".to_owned())) {
             Ok(changed) => changed.filter(|changed| !self.recent.has(&changed.id)),
             Err(problem) if self.poison.put_record(record, &problem).await => None,
             Err(_) => return Err(Unfinished(record)),
         };
         let Some(changed) = changed else { return Ok(None) };
         self.store.with_actor(changed).await.map(Some).map_err(|error| {
-            tracing::error!(error = chain(&error), "who disconnected is not known");
+            tracing::error!(error = chain(&error), "cannot read who disconnected");
             Unfinished(record)
         })
     }
@@ -106,7 +106,7 @@ impl Function {
             if !is_done {
                 return Err(Unfinished(record));
             }
-            // Only now: whatever is written before would be written again with the next delivery.
+            // Only after success: an earlier audit line would be repeated by the next delivery.
             record_change(changed);
             self.recent.add(&changed.id);
         }

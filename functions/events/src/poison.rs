@@ -1,4 +1,5 @@
-//! Records that nobody can announce. They are put aside, so that they do not hold up those behind them.
+//! Poison records: changes that cannot be announced. They go to a dead-letter queue, so that they do not
+//! block the records behind them.
 
 use aws_sdk_sqs::Client;
 use evosync_connections::config::{ConfigError, Env};
@@ -7,7 +8,7 @@ use evosync_connections::error_chain::{Cause, chain};
 use evosync_connections::platform::Platform;
 use serde_json::{Value, json};
 
-/// The queue of what could not be announced (`FAILED_EVENTS_URL`).
+/// The dead-letter queue of changes that could not be announced (`FAILED_EVENTS_URL`).
 pub(crate) struct PoisonQueue {
     client: Client,
     url: String,
@@ -18,7 +19,8 @@ impl PoisonQueue {
         Ok(Self { client: Client::new(&platform.aws), url: env.required("FAILED_EVENTS_URL")? })
     }
 
-    /// Puts a record aside that cannot be read: its keys and numbers, and nothing of its images.
+    /// Puts an unreadable record aside: its keys and numbers, never its images, which hold tokens. Returns
+    /// whether the queue has it.
     pub(crate) async fn put_record(&self, record: &Value, problem: &str) -> bool {
         let (keys, stream) = (&record["dynamodb"]["Keys"], &record["dynamodb"]);
         let body = json!({
@@ -33,7 +35,8 @@ impl PoisonQueue {
         self.send(&body, problem).await
     }
 
-    /// Puts an event aside that the bus refuses, ready to be sent.
+    /// Puts an event aside that the bus rejects, in the form in which it can be sent later. Returns whether
+    /// the queue has it.
     pub(crate) async fn put_event(&self, changed: &Changed, problem: &str) -> bool {
         let body = json!({ "problem": problem, "event": changed.change.detail_type(), "detail": changed });
         self.send(&body, problem).await
@@ -44,7 +47,7 @@ impl PoisonQueue {
         let message = self.client.send_message().queue_url(&self.url).message_body(body.to_string());
         let sent = message.send().await;
         if let Err(error) = &sent {
-            tracing::error!(error = chain(&Cause::of_aws(error)), "change not put aside");
+            tracing::error!(error = chain(&Cause::of_aws(error)), "cannot put the change aside");
         }
         sent.is_ok()
     }

@@ -1,4 +1,4 @@
-//! What has been announced lately, so that a batch delivered again is not announced twice.
+//! Deduplication: recently announced changes, so that a redelivered batch is not announced twice.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 /// Twice the largest batch.
 const KEPT: usize = 1_000;
 
-/// The ids of changes this environment has announced. A cold one knows none: delivery is at least once,
-/// and whoever must not act twice keeps the ids.
+/// The ids of changes that this execution environment has announced. A cold start knows none, so delivery
+/// is at least once: subscribers deduplicate by id.
 #[derive(Default)]
 pub(crate) struct Recent(Mutex<VecDeque<String>>);
 

@@ -1,5 +1,5 @@
-//! One connection shown to its provider. Where a dead token is decided: the provider's folder says what
-//! an answer means ([`CheckAnswer`]), this file what follows from it.
+//! Checks one connection with its provider. The provider's folder classifies the answer
+//! ([`CheckAnswer`]); this file turns it into a verdict.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -17,23 +17,23 @@ use jiff::Timestamp;
 use crate::deadline::Deadline;
 use crate::rate_limit::RateLimit;
 
-/// How a check is retried that met a transient fault.
+/// The back-off after a transient fault.
 const TRANSIENT_POLICY: Policy = Policy { tries: 3, first_pause: Duration::from_secs(1) };
 
-/// Makes checks.
+/// Checks the connections of one sweep.
 pub(crate) struct Checker<'a> {
     pub(crate) store: &'a SweepStore,
-    /// Each provider is asked at a rate of its own.
+    /// Each provider has its own rate limit.
     pub(crate) providers: PerProvider<(&'a dyn Check, RateLimit)>,
     pub(crate) keys: &'a TokenKeys,
     pub(crate) platform: &'a Platform,
     pub(crate) deadline: Deadline,
-    /// What tells this sweep's verdicts from another's.
+    /// Distinguishes this sweep's verdicts from those of another sweep.
     pub(crate) id: String,
     pub(crate) correlation_id: &'a str,
 }
 
-/// What became of one connection in a sweep.
+/// The result for one connection.
 pub(crate) struct Checked {
     pub(crate) outcome: Outcome,
     pub(crate) was_online: bool,
@@ -46,11 +46,11 @@ pub(crate) enum Outcome {
     NotReached,
     /// Its provider is not configured.
     NotCheckable,
-    /// It was checked; whether the verdict is recorded is another matter.
+    /// It was checked; recording the verdict may have failed.
     Made(Liveness, Result<Recorded, StoreError>),
 }
 
-/// A connection at hand, with what is needed to ask about it.
+/// A connection to check, with its provider's check and rate limit.
 struct Subject<'a> {
     stored: &'a StoredConnection,
     check: &'a dyn Check,
@@ -84,7 +84,7 @@ impl Checker<'_> {
     async fn record(&self, stored: &StoredConnection, verdict: Verdict<'_>) -> Result<Recorded, StoreError> {
         let recorded = self.store.record(stored, verdict).await;
         if let Err(error) = &recorded {
-            tracing::error!(error = chain(error), "verdict not recorded");
+            tracing::error!(error = chain(error), "cannot record the verdict");
         }
         recorded
     }
@@ -109,8 +109,8 @@ impl Checker<'_> {
         Some(self.verdict_of(liveness, self.reseal(stored, &tokens, row)))
     }
 
-    /// A record that does not open is dead only where it is damaged. A key or a version that this
-    /// build lacks is our fault and says nothing about the token.
+    /// A sealed token that does not open is dead only if it is damaged. A key or version that this build
+    /// lacks is our fault and proves nothing about the token.
     fn cannot_open(&self, stored: &StoredConnection, error: OpenError) -> Verdict<'_> {
         let user = stored.connection.user.as_str();
         tracing::error!(error = chain(&error), user, "token cannot be opened");
@@ -132,11 +132,11 @@ impl Checker<'_> {
         self.ask(subject, tokens).await
     }
 
-    /// Asks the provider, again with back-off where the answer is a transient fault and there is time.
+    /// Asks the provider. Retries transient faults with back-off while there is time.
     async fn ask(&self, subject: &Subject<'_>, tokens: &TokenSet) -> Option<Liveness> {
         let (last, tried) = (Mutex::new(None), AtomicU32::new(0));
         let attempt = || async {
-            // Where the deadline comes before the next turn, the last answer stands.
+            // If the deadline comes before the next turn, the last answer counts.
             if !subject.limit.turn(&self.deadline).await {
                 return Try::Settled(());
             }
@@ -159,7 +159,7 @@ impl Checker<'_> {
             return None;
         }
         let sealed = self.keys.seal(tokens, row, self.platform.entropy.bytes());
-        sealed.inspect_err(|error| tracing::error!(error = chain(error), "token not re-encrypted")).ok()
+        sealed.inspect_err(|error| tracing::error!(error = chain(error), "cannot re-encrypt the token")).ok()
     }
 }
 

@@ -4,19 +4,19 @@ use evosync_connections::platform::Clock;
 use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::Context;
 
-/// What is under way when the sweep stops needs this long: a call to the provider at its slowest,
-/// the verdict's record with its retries, and the summary.
+/// Work in flight when the sweep stops needs this long: the slowest call to the provider, recording the
+/// verdict with its retries, and the summary.
 const MARGIN: SignedDuration = SignedDuration::from_secs(30);
 
-/// A moment after which nothing new is begun.
+/// The time after which the sweep starts no new check.
 pub(crate) struct Deadline {
     clock: Clock,
     at: Option<Timestamp>,
 }
 
 impl Deadline {
-    /// A margin before Lambda ends the invocation, but never more than a quarter of the time there
-    /// is. None where the caller sets no limit; some emulators say so by a time long past.
+    /// Thirty seconds before Lambda's time-out, or a quarter of the time left if that is shorter. There
+    /// is no deadline if the caller sets none; some emulators send a time in the past instead.
     pub(crate) fn of(context: &Context, clock: Clock) -> Self {
         let now = clock.now();
         let end = i64::try_from(context.deadline).ok().and_then(|end| Timestamp::from_millisecond(end).ok());
@@ -31,7 +31,7 @@ impl Deadline {
         !self.allows(self.clock.now())
     }
 
-    /// Whether something may be begun at a moment.
+    /// Whether a check may start at `moment`.
     pub(crate) fn allows(&self, moment: Timestamp) -> bool {
         self.at.is_none_or(|at| moment < at)
     }

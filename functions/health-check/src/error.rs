@@ -5,14 +5,14 @@ use evosync_connections::secrets::SecretError;
 use evosync_connections::store::StoreError;
 use lambda_runtime::Diagnostic;
 
-/// Why a sweep ended early: what was checked before is recorded.
+/// Why a sweep ended early. Verdicts reached before that are recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
     /// The token keys could not be read.
-    #[error("the token keys cannot be read")]
+    #[error("cannot read the token keys")]
     Keys(#[from] SecretError),
     /// The table could not be read.
-    #[error("the connections cannot be read")]
+    #[error("cannot read the connections")]
     Store(#[from] StoreError),
 }
 

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::deadline::Deadline;
 
-/// Hands out moments to call at, evenly spaced, to any number of callers.
+/// Gives concurrent callers evenly spaced times to call at.
 pub(crate) struct RateLimit {
     clock: Clock,
     interval: SignedDuration,
@@ -17,15 +17,15 @@ pub(crate) struct RateLimit {
 }
 
 impl RateLimit {
-    /// At most `per_second` moments a second.
+    /// At most `per_second` calls a second.
     pub(crate) fn new(clock: Clock, per_second: NonZeroU32) -> Self {
         let interval = SignedDuration::from_nanos(1_000_000_000 / i64::from(per_second.get()));
         let next = Mutex::new(clock.now());
         Self { clock, interval, next }
     }
 
-    /// Resolves to true when it is this caller's turn, and to false at once where that would be after
-    /// the deadline.
+    /// Resolves to true when it is this caller's turn. Resolves to false at once if the turn would come
+    /// after the deadline.
     pub(crate) async fn turn(&self, deadline: &Deadline) -> bool {
         let wait = {
             let now = self.clock.now();
@@ -56,7 +56,7 @@ mod tests {
 
     use super::*;
 
-    /// Time in which a sleep takes as long as it says, at once.
+    /// A clock that a sleep moves forward without waiting.
     #[derive(Clone, Default)]
     struct SleepingTime(Arc<Mutex<SignedDuration>>);
 
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn turns_are_as_far_apart_as_the_limit_says() {
+    async fn calls_are_spaced_by_the_rate_limit() {
         let time = SleepingTime::default();
         let clock = Clock::new(time.clone());
         let (limit, long) =
@@ -93,7 +93,7 @@ mod tests {
     async fn nobody_waits_for_a_turn_after_the_deadline() {
         let time = SleepingTime::default();
         let clock = Clock::new(time.clone());
-        // Of eight seconds a quarter is the margin.
+        // The margin is a quarter of eight seconds, so six turns are left.
         let (limit, short) =
             (RateLimit::new(clock.clone(), 1.try_into().unwrap()), deadline(&clock, Duration::from_secs(8)));
         let turns = join_all((0..20).map(|_| limit.turn(&short))).await;

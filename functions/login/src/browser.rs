@@ -4,7 +4,7 @@
 use aws_lc_rs::hmac;
 use evosync_connections::domain::State;
 
-/// 256 random bits in a cookie, shaped as a state is.
+/// 256 random bits in a cookie, in the format of a [`State`].
 pub(crate) struct BrowserSecret(State);
 
 impl BrowserSecret {
@@ -12,7 +12,7 @@ impl BrowserSecret {
         Self(State::new(random))
     }
 
-    /// Reads the cookie, `None` for anything this product did not write.
+    /// Parses the cookie's value; `None` if it is malformed.
     pub(crate) fn parse(cookie: &str) -> Option<Self> {
         State::parse(cookie).map(Self)
     }
@@ -21,8 +21,8 @@ impl BrowserSecret {
         self.0.secret()
     }
 
-    /// The secret of the session that a sign-in comes to. Derived from what only this browser holds and
-    /// what only this sign-in had, so that a repeated callback gets the same cookie, not another session.
+    /// The secret of the new session: an HMAC of this sign-in's state under the browser's secret. A replayed
+    /// callback gets the same cookie instead of a second session.
     pub(crate) fn session_secret(&self, state: &State) -> [u8; 32] {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.secret().as_bytes());
         let mut context = hmac::Context::with_key(&key);
@@ -33,7 +33,7 @@ impl BrowserSecret {
         secret
     }
 
-    /// What the pending sign-in's row holds.
+    /// The digest that is stored with the pending sign-in.
     pub(crate) fn digest(&self) -> String {
         self.0.attempt_id().as_str().to_owned()
     }

@@ -14,15 +14,17 @@ use crate::error::IssuerError;
 use crate::id_token::Keys;
 use crate::metadata::Metadata;
 
-/// How long metadata and keys are used without asking again.
+/// How long metadata and keys are cached.
 const METADATA_FOR: SignedDuration = SignedDuration::from_hours(1);
+
+/// How long the cached ones are used while the issuer does not answer (graceful degradation).
 const METADATA_AT_WORST: SignedDuration = SignedDuration::from_hours(24);
 
-/// How long keys are believed against a signature that does not fit them: bad signatures must not
-/// become a flood of requests to the issuer.
+/// The least time between two reads of the keys that unknown signatures cause. It bounds the requests to
+/// the issuer that invalid tokens can trigger.
 const KEYS_FOR: SignedDuration = SignedDuration::from_mins(1);
 
-/// What an issuer publishes.
+/// The cache of the issuer's metadata and keys.
 pub(crate) struct Discovery {
     issuer: String,
     http: HttpClient,
@@ -41,7 +43,7 @@ impl Discovery {
         Self { issuer, http, clock, known: Mutex::default() }
     }
 
-    /// Metadata and keys, at most an hour old; or a day, while the issuer does not answer.
+    /// Metadata and keys, at most an hour old, or at most a day old while the issuer does not answer.
     pub(crate) async fn metadata(&self) -> Result<Arc<Metadata>, IssuerError> {
         if let Some(metadata) = self.known_for(METADATA_FOR).await {
             return Ok(metadata);
@@ -51,15 +53,15 @@ impl Discovery {
             Err(error) => {
                 let known = self.known_for(METADATA_AT_WORST).await;
                 if known.is_some() {
-                    tracing::warn!(cause = chain(&error), "metadata not refreshed, the cached one is used");
+                    tracing::warn!(cause = chain(&error), "cannot refresh the metadata; using the cache");
                 }
                 known.ok_or(error)
             }
         }
     }
 
-    /// Metadata and keys for a signature that does not fit the known ones, `None` where those were
-    /// read too recently to ask again.
+    /// Rereads metadata and keys after a signature fitted none of the cached keys. `None` if those were
+    /// read less than a minute ago.
     pub(crate) async fn newer(&self) -> Result<Option<Arc<Metadata>>, IssuerError> {
         match self.known_for(KEYS_FOR).await {
             Some(_) => Ok(None),

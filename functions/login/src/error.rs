@@ -1,13 +1,13 @@
-//! Why nobody signed in.
+//! Why a sign-in failed.
 
 use evosync_connections::error_chain::Cause;
 use evosync_connections::http_client::{HttpAnswer, HttpError};
 use evosync_connections::providers::oauth::{ErrorKind, OAuthError};
 
-/// Why nobody signed in. The causes are names and statuses, never what the issuer sent.
+/// Why a sign-in failed. The causes are names and statuses, never the issuer's own text.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IssuerError {
-    /// The issuer, or the secret for it, cannot be reached, or the issuer is not the configured one.
+    /// The issuer or its client secret cannot be reached, or the issuer is not the configured one.
     #[error("the issuer is unavailable")]
     Unavailable(#[source] Cause),
     /// The issuer refuses our client id, secret or request.
@@ -19,18 +19,18 @@ pub(crate) enum IssuerError {
 }
 
 impl IssuerError {
-    /// The issuer is unavailable for a reason that has causes of its own.
+    /// Unavailable because of `error`, with its chain of causes.
     pub(crate) fn unavailable(error: &(dyn std::error::Error + 'static)) -> Self {
         Self::Unavailable(Cause::of(error).unwrap_or_else(|| Cause::new("no answer")))
     }
 
-    /// Nothing came back from what was asked for.
+    /// The request for `asked` got no answer.
     pub(crate) fn no_answer(asked: &str, error: &HttpError) -> Self {
         let cause = Cause::of(error).unwrap_or_else(|| Cause::new("no answer"));
         Self::Unavailable(Cause::because(asked, cause))
     }
 
-    /// What came back is no answer to what was asked for.
+    /// The request for `asked` got an unusable answer; `what` says why.
     pub(crate) fn odd(asked: &str, answer: &HttpAnswer, what: &str) -> Self {
         let status = answer.status.as_u16();
         Self::Unavailable(Cause::because(asked, Cause::new(format!("HTTP {status}, {what}"))))
@@ -40,7 +40,7 @@ impl IssuerError {
         Self::Rejected(Cause::new(what))
     }
 
-    /// What an error that the issuer names means for the sign-in.
+    /// Classifies an OAuth error that the issuer returned.
     pub(crate) fn named(error: OAuthError) -> Self {
         match error.kind() {
             ErrorKind::OurApp => Self::ClientRefused(error),

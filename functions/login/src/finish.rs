@@ -1,4 +1,4 @@
-//! `GET /login/callback`: the issuer sent the person back.
+//! `GET /login/callback`: verifies the issuer's answer and signs the person in.
 
 use std::time::Duration;
 
@@ -20,11 +20,11 @@ use crate::error::IssuerError;
 use crate::identity::Identity;
 use crate::question::Question;
 
-/// The longest code accepted, in characters. Issuers' codes differ widely, but fit an address.
+/// The longest code accepted, in characters. Code lengths differ between issuers, but fit into a URL.
 const LONGEST_CODE: usize = 2048;
 
-/// How patiently a repeated callback waits for the first one, whose answer the browser has dropped: some
-/// six seconds at most, about as long as the issuer may take.
+/// The back-off of a replayed callback that waits for the first one, whose answer the browser has dropped:
+/// some six seconds at most, about as long as the issuer may take.
 pub(crate) const UNDER_WAY_POLICY: Policy = Policy { tries: 6, first_pause: Duration::from_millis(200) };
 
 /// One browser's answer to one sign-in.
@@ -47,12 +47,12 @@ impl Function {
             SpentSignIn::AnsweredBefore => Ok(not_signed_in("another answer to a finished sign-in")),
             SpentSignIn::Unknown => Ok(match self.jar.credential(request) {
                 Some(_) => Answer::see_other(ReturnTo::Connections.path()),
-                None => not_signed_in("no such sign-in of this browser"),
+                None => not_signed_in("no pending sign-in of this browser"),
             }),
         }
     }
 
-    /// Spends the sign-in. A repetition waits for what the first callback comes to.
+    /// Spends the pending sign-in. A replay waits for the result of the first callback.
     async fn spend(&self, callback: &Callback) -> Result<SpentSignIn, StoreError> {
         let (browser, answer) = (callback.browser.digest(), callback.response.digest());
         let attempt = || async {
@@ -94,14 +94,14 @@ impl Function {
         pending: PendingSignIn,
     ) -> Result<Identity, IssuerError> {
         if !response.may_be_from(self.issuer.identifier()) {
-            return Err(IssuerError::rejected("another issuer answered"));
+            return Err(IssuerError::rejected("the answer comes from another issuer"));
         }
         match &response.outcome {
             Outcome::Code(code) => {
                 let question = Question::from_stored(pending.nonce, pending.pkce_verifier);
                 self.issuer.identify(code, &question).await
             }
-            Outcome::Denied => Err(IssuerError::rejected("the person refused")),
+            Outcome::Denied => Err(IssuerError::rejected("the person denied access")),
             Outcome::Failed(error) => Err(IssuerError::named(error.clone())),
         }
     }
@@ -113,7 +113,7 @@ impl Function {
             IssuerError::Rejected(_) => SignInFailure::Rejected,
         };
         if let Err(error) = self.store.note_failure(&callback.attempt, failure).await {
-            tracing::warn!(error = chain(&error), "a repeated callback will not know how this one ended");
+            tracing::warn!(error = chain(&error), "cannot note the failure for replays");
         }
         match failure {
             SignInFailure::Unavailable => Err(Failure::unavailable(error)),
@@ -121,8 +121,8 @@ impl Function {
         }
     }
 
-    /// Answers a replay idempotently: browsers deliver callbacks twice and show the second answer, so it
-    /// is the first one's.
+    /// Answers a replay idempotently: browsers may deliver a callback twice and show the second answer, so
+    /// both answers are the same.
     fn answer_again(&self, callback: &Callback, end: SignInEnd) -> Result<Answer, Failure> {
         let again = |cause| Failure::unavailable(&IssuerError::Unavailable(Cause::new(cause)));
         match end {
@@ -131,7 +131,7 @@ impl Function {
             }
             SignInEnd::Failed(SignInFailure::Rejected) => Ok(not_signed_in("repeated callback")),
             SignInEnd::Failed(SignInFailure::Unavailable) => Err(again("repeated callback")),
-            SignInEnd::UnderWay => Err(again("the first of two equal callbacks has not ended")),
+            SignInEnd::UnderWay => Err(again("the first callback has not ended yet")),
         }
     }
 

@@ -1,6 +1,6 @@
-//! Verifying an ID token (OpenID Connect Core 1.0, section 3.1.3.7). The signature, `iss` and `aud`
-//! are `jsonwebtoken`'s to judge; `exp` is ours, since it is judged by the product's own clock, and so
-//! are `azp` and `nonce`, which are OpenID Connect's. All other claims may be anything.
+//! Verifies an ID token (OpenID Connect Core 1.0, section 3.1.3.7). `jsonwebtoken` verifies the signature,
+//! `iss` and `aud`. This module verifies `exp`, against the product's own clock, and `azp` and `nonce`,
+//! which are specific to OpenID Connect. Other claims are not validated.
 
 use jiff::Timestamp;
 use jsonwebtoken::errors::ErrorKind;
@@ -10,31 +10,32 @@ use serde_json::{Map, Value};
 /// A verified token's claims.
 pub(crate) type Claims = Map<String, Value>;
 
-/// The public keys an issuer signs with (RFC 7517, section 5). A key fits the algorithms of its own kind
-/// only (RFC 8725, section 3.1), so no token signed with a client secret, or with nothing, is believed.
+/// The public keys an issuer signs with (RFC 7517, section 5). A key verifies only
+/// algorithms of its own type (RFC 8725, section 3.1). Tokens that are unsigned or signed with a client
+/// secret are rejected.
 #[derive(Default)]
 pub(crate) struct Keys(Vec<(Option<String>, DecodingKey)>);
 
-/// What a token must say.
+/// The values that a token is verified against.
 pub(crate) struct Expected<'a> {
     pub(crate) issuer: &'a str,
     pub(crate) client_id: &'a str,
-    /// Audiences that may stand beside us without an authorised party.
+    /// Further audiences that a token without `azp` may have (`OIDC_TRUSTED_AUDIENCES`).
     pub(crate) trusted_audiences: &'a [String],
     pub(crate) nonce: &'a str,
     pub(crate) now: Timestamp,
 }
 
-/// Why a token proves nothing.
+/// Why a token is rejected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub(crate) enum Invalid {
-    #[error("the ID token has another shape")]
+    #[error("the ID token is malformed")]
     Shape,
     #[error("the ID token's algorithm is unknown")]
     Algorithm,
     #[error("the ID token's signature fits no key")]
     Signature,
-    #[error("the ID token is another issuer's")]
+    #[error("the ID token comes from another issuer")]
     Issuer,
     #[error("the ID token is for another audience")]
     Audience,
@@ -45,14 +46,13 @@ pub(crate) enum Invalid {
 }
 
 impl Keys {
-    /// The keys of a JWK Set. Those that are of another kind or use, or that cannot be read, are left
-    /// out.
+    /// Reads a JWK Set. Skips keys that cannot be read, are for encryption, or have an unknown type.
     pub(crate) fn read(document: &Value) -> Self {
         let keys = document["keys"].as_array().map(Vec::as_slice).unwrap_or_default();
         Self(keys.iter().filter(|key| key["use"] != "enc").filter_map(read_key).collect())
     }
 
-    /// The keys a token may be signed with: where both it and a key have an id, the same one.
+    /// The keys that may verify a token: if both have a key id (`kid`), the ids must be equal.
     fn candidates(&self, id: Option<&str>) -> impl Iterator<Item = &DecodingKey> {
         let fits = move |known: Option<&str>| known.zip(id).is_none_or(|(known, id)| known == id);
         self.0.iter().filter(move |(known, _)| fits(known.as_deref())).map(|(_, key)| key)
@@ -70,7 +70,7 @@ fn read_key(key: &Value) -> Option<(Option<String>, DecodingKey)> {
     Some((text("kid").map(str::to_owned), decoding.ok()?))
 }
 
-/// The claims of a token in compact form, if it proves what is expected.
+/// Verifies a token in compact form (JWS) and returns its claims.
 pub(crate) fn verify(token: &str, keys: &Keys, expected: &Expected<'_>) -> Result<Claims, Invalid> {
     let claims = signed_claims(token, keys, expected)?;
     check_parties(&claims, expected)?;
@@ -99,7 +99,7 @@ fn signed_claims(token: &str, keys: &Keys, expected: &Expected<'_>) -> Result<Cl
                 ErrorKind::InvalidIssuer => return Err(Invalid::Issuer),
                 ErrorKind::InvalidAudience => return Err(Invalid::Audience),
                 ErrorKind::MissingRequiredClaim(_) | ErrorKind::Json(_) => refused = Invalid::Shape,
-                // A key of another kind, or another key: the next one may fit.
+                // The wrong key: the next one may fit.
                 _ => {}
             },
         }
@@ -107,8 +107,8 @@ fn signed_claims(token: &str, keys: &Keys, expected: &Expected<'_>) -> Result<Cl
     Err(refused)
 }
 
-/// Other audiences could use a token that names them too, so it counts only where we are the one it
-/// was issued to (`azp`), or where the operator trusts them.
+/// Another audience could replay a token that also names us. So such a token is accepted only if it was
+/// issued to us (`azp`), or if the operator trusts the other audiences.
 fn check_parties(claims: &Claims, expected: &Expected<'_>) -> Result<(), Invalid> {
     let is_trusted = |audience: &Value| {
         audience.as_str().is_some_and(|audience| {
@@ -124,7 +124,7 @@ fn check_parties(claims: &Claims, expected: &Expected<'_>) -> Result<(), Invalid
 }
 
 /// Seconds since 1970, as a number or a text.
-#[expect(clippy::cast_possible_truncation, reason = "a cast saturates, and so far no token lives")]
+#[expect(clippy::cast_possible_truncation, reason = "a cast saturates, and no token lives that long")]
 fn seconds(value: &Value) -> Option<i64> {
     let number = match value {
         Value::String(text) => text.trim().parse().ok()?,

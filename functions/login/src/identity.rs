@@ -1,11 +1,11 @@
-//! Who an ID token is about.
+//! Reads the person from a verified ID token.
 
 use evosync_connections::domain::UserId;
 use serde_json::Value;
 
 use crate::id_token::Claims;
 
-/// The longest greeting kept, in characters.
+/// The longest display name kept, in characters.
 const MAX_NAME: usize = 100;
 
 /// Who signed in.
@@ -18,7 +18,7 @@ impl Identity {
     /// Reads a verified token's claims: the merchant from `user_claim`, and a name to greet them by.
     pub(crate) fn read(claims: &Claims, user_claim: &str) -> Result<Self, &'static str> {
         let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
-        // Whoever may type any address must not become the person who owns it.
+        // An unverified address proves nothing: anybody could register with a merchant's address.
         let verified = claims.get("email_verified");
         if user_claim == "email" && verified != Some(&Value::Bool(true)) && verified != Some(&"true".into()) {
             return Err("e-mail address not verified");

@@ -1,4 +1,4 @@
-//! The OpenID Connect issuer: where people sign in, and who they turn out to be.
+//! The client of the OpenID Connect issuer that people sign in at.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -42,18 +42,18 @@ impl Issuer {
         Ok(Self { http, discovery, config, secret, redirect_uri, clock: platform.clock.clone() })
     }
 
-    /// The issuer's own name.
+    /// The issuer identifier, as configured by `OIDC_ISSUER`.
     pub(crate) fn identifier(&self) -> &str {
         &self.config.issuer
     }
 
-    /// Reads the metadata ahead of the first sign-in.
+    /// Fills the metadata cache before the first sign-in.
     pub(crate) async fn warm_up(&self) -> Result<(), IssuerError> {
         self.discovery.metadata().await.map(drop)
     }
 
     /// The address a person is sent to (OpenID Connect Core 1.0, section 3.1.2.1). With `ask_again`,
-    /// the issuer asks who they are even if it knows.
+    /// the issuer asks for credentials even if it has a session of that person.
     pub(crate) async fn authorize_url(
         &self,
         state: &State,
@@ -77,8 +77,8 @@ impl Issuer {
         Ok(url.into())
     }
 
-    /// What the operator says; or name and e-mail too where the issuer offers them, to have something
-    /// to greet the person with.
+    /// The configured scopes (`OIDC_SCOPES`). By default `openid`, and `profile` and `email` if the issuer
+    /// supports them, for a name to greet the person with.
     fn scope(&self, metadata: &Metadata) -> String {
         if let Some(scopes) = &self.config.scopes {
             return scopes.clone();
@@ -88,7 +88,7 @@ impl Issuer {
         ["openid"].into_iter().chain(offered).collect::<Vec<_>>().join(" ")
     }
 
-    /// Where a person ends their session at the issuer, if it has such a place (OpenID Connect
+    /// The URL that ends the person's session at the issuer, if it supports that (OpenID Connect
     /// RP-Initiated Logout 1.0, section 2).
     pub(crate) async fn sign_out_url(&self) -> Option<String> {
         let metadata = self.discovery.metadata().await.ok()?;
@@ -97,8 +97,8 @@ impl Issuer {
         Some(url.into())
     }
 
-    /// Redeems a code and reads who the ID token is about. When the issuer refuses our secret, the
-    /// latest one is read and tried once.
+    /// Redeems a code and reads the person from the ID token. If the issuer rejects our client secret, it
+    /// rereads the secret and retries once (secret rotation).
     pub(crate) async fn identify(
         &self,
         code: &AuthorizationCode,
@@ -148,7 +148,7 @@ impl Issuer {
         ];
         let mut request = self.http.requests().post(metadata.token_endpoint.clone());
         match secret {
-            // RFC 6749, section 2.3.1: both are form-encoded first.
+            // RFC 6749, section 2.3.1: both parts are form-encoded before Base64.
             Some(secret) if metadata.basic_authentication => {
                 let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
                 let pair = Zeroizing::new(format!("{}:{}", encode(client_id), encode(secret.secret())));
@@ -161,7 +161,7 @@ impl Issuer {
         request.form(&form)
     }
 
-    /// Verifies the token. A signature that fits no key may be of one added since they were read.
+    /// Verifies the token. If no cached key fits its signature, it rereads the keys (key rotation).
     async fn verify(
         &self,
         token: &str,
@@ -187,8 +187,8 @@ impl Issuer {
 
 const TOKEN: &str = "the issuer's token endpoint";
 
-/// The ID token of a token endpoint's answer, of which nothing else is used. The status is judged
-/// before the body: an outage says nothing about us or the code.
+/// The ID token in the token endpoint's answer; nothing else is used. The status is checked before the
+/// body: an outage proves nothing about our client or the code.
 fn read_token(answer: &HttpAnswer) -> Result<Zeroizing<String>, IssuerError> {
     if answer.is_outage() {
         return Err(IssuerError::odd(TOKEN, answer, "no token"));

@@ -30,16 +30,16 @@ use finish::UNDER_WAY_POLICY;
 use issuer::Issuer;
 use question::Question;
 
-/// The issuer's answer must come within ten minutes. The browser's secret is kept that long even
-/// when a sign-in succeeds, so that one begun in another tab can finish too.
+/// How long the browser's secret is kept, in seconds. The issuer must answer within that time. The secret
+/// stays even after a sign-in succeeds, so that a sign-in in another tab can finish too.
 const SIGN_IN_FOR: i64 = 10 * 60;
 
-/// Whoever signs out of a shared computer is asked for a password by the next sign-in, whenever that
-/// is: a year, in seconds, or until somebody signs in. Without it, an issuer that still knows the person
-/// would sign them in again with nothing asked.
+/// How long after a sign-out the next sign-in asks for a password, in seconds: a year, or until somebody
+/// signs in. Otherwise an issuer with a live session of its own would sign the person in again without
+/// asking, which is unsafe on a shared computer.
 const ASK_AGAIN_FOR: i64 = 365 * 24 * 60 * 60;
 
-/// The function: writes sessions, and reads no connection.
+/// The function: writes sessions. It reads no connections.
 pub struct Function {
     store: SignInStore,
     issuer: Issuer,
@@ -50,9 +50,9 @@ pub struct Function {
 }
 
 impl Function {
-    /// Sends the person to the issuer, unless there is something to say first.
+    /// Redirects the person to the issuer, unless there is a notice to show first.
     async fn start(&self, request: &Request) -> Result<Answer, Failure> {
-        // A link on another site must not end a live session, and its open attempts with it.
+        // CSRF: a link on another site must not end a live session and its open attempts.
         if is_cross_site(request) && self.is_signed_in(request).await? {
             return Ok(Answer::see_other(ReturnTo::Connections.path()));
         }

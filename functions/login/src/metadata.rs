@@ -1,5 +1,5 @@
-//! What an issuer publishes about itself (OpenID Connect Discovery 1.0, section 3). Only the members
-//! that are used are read; all others may be anything.
+//! An issuer's metadata document (OpenID Connect Discovery 1.0, section 3). Only members that are used
+//! are validated.
 
 use evosync_connections::config::is_private;
 use serde_json::Value;
@@ -12,21 +12,21 @@ pub(crate) struct Metadata {
     pub(crate) authorization_endpoint: Url,
     pub(crate) token_endpoint: Url,
     pub(crate) jwks_uri: Url,
-    /// Where a person ends the session at the issuer (OpenID Connect RP-Initiated Logout 1.0).
+    /// The URL that ends the person's session at the issuer (OpenID Connect RP-Initiated Logout 1.0).
     pub(crate) end_session_endpoint: Option<Url>,
-    /// The scopes offered; empty where the issuer does not say.
+    /// The supported scopes; empty if the issuer does not list them.
     pub(crate) scopes: Vec<String>,
-    /// Whether the client's secret travels by HTTP Basic; in the form otherwise.
+    /// Whether the client secret is sent by HTTP Basic authentication; otherwise in the form.
     pub(crate) basic_authentication: bool,
     pub(crate) keys: Keys,
 }
 
 impl Metadata {
-    /// Reads a metadata document, whose keys are not known yet.
+    /// Reads a metadata document. The keys are read separately, from `jwks_uri`.
     ///
     /// # Errors
-    /// Says in our words what is wrong: an issuer that is not the configured one to the letter
-    /// (section 4.3), or an endpoint that is missing or in the clear.
+    /// The reason, for the log: the issuer differs from the configured one (section 4.3), or an endpoint is
+    /// missing or not HTTPS.
     pub(crate) fn read(document: &Value, issuer: &str) -> Result<Self, String> {
         match document["issuer"].as_str() {
             Some(named) if named == issuer => {}
@@ -43,7 +43,7 @@ impl Metadata {
             jwks_uri: endpoint(document, "jwks_uri")?,
             end_session_endpoint: endpoint(document, "end_session_endpoint").ok(),
             scopes: texts(&document["scopes_supported"]),
-            // RFC 8414, section 2: without a list, client_secret_basic is meant.
+            // RFC 8414, section 2: without a list, the default is client_secret_basic.
             basic_authentication: methods.is_empty()
                 || methods.iter().any(|method| method == "client_secret_basic"),
             keys: Keys::default(),
@@ -51,12 +51,11 @@ impl Metadata {
     }
 }
 
-/// An endpoint named by the metadata. The client secret travels to one of them, so none may be in the
-/// clear.
+/// An endpoint of the metadata. Only HTTPS (or HTTP on localhost), since the client secret is sent to one.
 fn endpoint(document: &Value, name: &str) -> Result<Url, String> {
     let text = document[name].as_str().ok_or_else(|| format!("it has no {name}"))?;
-    let url = Url::parse(text).map_err(|_| format!("its {name} is no URL"))?;
-    if is_private(url.as_str()) { Ok(url) } else { Err(format!("its {name} is in the clear")) }
+    let url = Url::parse(text).map_err(|_| format!("its {name} is not a URL"))?;
+    if is_private(url.as_str()) { Ok(url) } else { Err(format!("its {name} is not HTTPS")) }
 }
 
 fn texts(value: &Value) -> Vec<String> {
@@ -88,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_nobody_reads_may_be_anything() {
+    fn an_unused_member_is_not_validated() {
         for name in ["op_policy_uri", "service_documentation", "claims_supported", "response_types_supported"]
         {
             for odd in [json!(""), json!(null), json!(7), json!({}), json!(["a", 1])] {
@@ -98,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn an_optional_member_of_another_kind_is_not_given() {
+    fn an_optional_member_of_the_wrong_type_is_ignored() {
         for odd in [json!(""), json!(7), json!({}), json!([7])] {
             assert!(with("end_session_endpoint", odd.clone()).unwrap().end_session_endpoint.is_none());
             assert!(with("scopes_supported", odd.clone()).unwrap().scopes.is_empty());
@@ -107,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_by_name() {
+    fn errors_name_the_wrong_member() {
         let message = |name, value| with(name, value).err().unwrap();
         let slash = message("issuer", json!("https://issuer.example/"));
         assert_eq!(
@@ -116,8 +115,8 @@ mod tests {
         );
         assert_eq!(message("issuer", json!(null)), "it names no issuer");
         assert_eq!(message("token_endpoint", json!(null)), "it has no token_endpoint");
-        assert_eq!(message("jwks_uri", json!("keys")), "its jwks_uri is no URL");
+        assert_eq!(message("jwks_uri", json!("keys")), "its jwks_uri is not a URL");
         let clear = message("token_endpoint", json!("http://issuer.example/token"));
-        assert_eq!(clear, "its token_endpoint is in the clear");
+        assert_eq!(clear, "its token_endpoint is not HTTPS");
     }
 }

@@ -1,4 +1,4 @@
-//! What makes one sign-in unlike any other.
+//! The nonce and PKCE verifier of one sign-in.
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -6,8 +6,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use evosync_connections::platform::Entropy;
 use zeroize::Zeroizing;
 
-/// The nonce its ID token repeats (OpenID Connect Core 1.0, section 3.1.2.1), and the proof that the
-/// code is redeemed by whoever asked for it (RFC 7636).
+/// The nonce that the ID token must repeat (OpenID Connect Core 1.0, section 3.1.2.1), and the PKCE
+/// verifier, which proves that we requested the code that we redeem (RFC 7636).
 pub(crate) struct Question {
     nonce: Zeroizing<String>,
     pkce_verifier: Zeroizing<String>,
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_challenge_is_that_of_the_standards_example() {
+    fn the_challenge_equals_the_example_of_rfc_7636() {
         let question =
             Question::from_stored(String::new(), "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".to_owned());
         assert_eq!(question.pkce_challenge(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");

@@ -1,5 +1,5 @@
-//! `GET /vk`, and the same of every provider: the connection, or the invitation to make one, and why
-//! the last try failed.
+//! `GET /vk`, and the same page of every provider: the connection, or a link to connect, and why the
+//! last attempt failed.
 
 use evosync_connections::config::{ConfigError, Env};
 use evosync_connections::domain::{ErrorCode, Provider, ReturnTo};
@@ -51,7 +51,7 @@ impl WebFunction for Function {
     }
 }
 
-/// A person who must sign in first comes back to the same words.
+/// Keeps the error code, so that a person who must sign in first returns to the same message.
 fn return_to(provider: Provider, error: Option<&str>) -> ReturnTo {
     match error.and_then(ErrorCode::from_code) {
         Some(code) => ReturnTo::ProviderError(provider, code),

@@ -1,4 +1,4 @@
-//! The binary, started as Lambda starts it.
+//! Runs the binary with an environment, as Lambda does.
 
 use std::process::{Command, Output};
 
@@ -12,7 +12,7 @@ fn start(environment: &[(&str, &str)]) -> Output {
 }
 
 #[test]
-fn a_function_that_cannot_boot_says_in_its_log_what_is_missing() {
+fn a_function_that_cannot_boot_logs_what_is_missing() {
     let output = start(&[]);
     assert!(!output.status.success());
     let line: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -32,7 +32,7 @@ fn a_malformed_variable_is_named_and_not_shown() {
 
 /// Libraries write requests and bodies at the levels below `INFO`.
 #[test]
-fn no_level_below_info_is_logged_whatever_the_environment_asks_for() {
+fn nothing_below_info_is_logged_whatever_the_environment_says() {
     let nobody = "127.0.0.1:1";
     let output = start(&[
         ("CONNECTIONS_TABLE", "connections"),
