@@ -5,7 +5,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{RequestBuilder, StatusCode, redirect, tls};
 use zeroize::Zeroizing;
 
@@ -60,6 +60,19 @@ impl HttpAnswer {
     /// 15.6; RFC 6585, section 4). Whatever the body says then proves nothing.
     pub fn is_outage(&self) -> bool {
         matches!(self.status.as_u16(), 408 | 429 | 500..)
+    }
+
+    /// How long the peer wants to be left alone (`Retry-After`, RFC 9110, section 10.2.3): seconds, or a
+    /// date compared with the answer's own.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let text = |name| self.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+        let value = text(RETRY_AFTER)?;
+        if let Ok(seconds) = value.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let date = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|date| date.timestamp());
+        let wait = date(value)?.duration_since(date(text(DATE)?)?);
+        Duration::try_from(wait).ok()
     }
 
     /// Whether it is an anti-bot page of VK's, which is no answer either.
@@ -173,4 +186,30 @@ fn is_tls(error: &reqwest::Error) -> bool {
         };
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn retry_after(headers: &[(&'static str, &'static str)]) -> Option<Duration> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, HeaderValue::from_static(value));
+        }
+        let (status, body) = (StatusCode::TOO_MANY_REQUESTS, Zeroizing::default());
+        HttpAnswer { status, headers: map, body }.retry_after()
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(retry_after(&[("retry-after", "120")]), seconds(120));
+        assert_eq!(retry_after(&[("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT"), now]), seconds(60));
+        for unusable in ["", "-5", "soon", "Sun, 06 Nov 1994 08:48:37 GMT"] {
+            assert_eq!(retry_after(&[("retry-after", unusable), now]), None, "{unusable}");
+        }
+        assert_eq!(retry_after(&[]), None);
+    }
 }

@@ -137,6 +137,8 @@ class Stack:
                 return self.substitute(text, {name: self.value(value) for name, value in names.items()})
             case {"Fn::Sub": str(text)}:
                 return self.substitute(text, {})
+            case {"Fn::FindInMap": [name, key, member]}:
+                return self.template["Mappings"][name][self.value(key)][member]
             case {"Fn::Join": [separator, parts]}:
                 return separator.join(self.value(part) for part in parts)
             case dict():

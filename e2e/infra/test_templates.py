@@ -121,11 +121,27 @@ class Sweep(Templates):
             for name, function in functions.items():
                 self.assertEqual(function.get("ReservedConcurrentExecutions"), reserved, name)
 
-    def test_sweeps_do_not_overlap_unless_configured_to(self):
-        for given, reserved in [("1", "1"), ("4", "4"), ("0", None)]:
-            functions = of_type(deployed(SweepReservedConcurrency=given).everything(), "AWS::Lambda::Function")
-            self.assertEqual(functions["HealthCheckFunction"].get("ReservedConcurrentExecutions"), reserved)
-        self.assertEqual(self.functions()["HealthCheckFunction"]["ReservedConcurrentExecutions"], "1")
+    def test_concurrency_is_reserved_for_every_worker_and_one_more_or_not_at_all(self):
+        self.assertNotIn("ReservedConcurrentExecutions", self.functions()["HealthCheckFunction"])
+        for segments in load("template.yaml")["Parameters"]["SweepSegments"]["AllowedValues"]:
+            stack = deployed(SweepReservedConcurrency="matching", SweepSegments=str(segments)).everything()
+            sweep = of_type(stack, "AWS::Lambda::Function")["HealthCheckFunction"]
+            mapping = of_type(stack, "AWS::Lambda::EventSourceMapping")["SweepMessages"]
+            self.assertEqual(sweep["ReservedConcurrentExecutions"], segments + 1)
+            self.assertEqual(mapping["ScalingConfig"], {"MaximumConcurrency": str(segments)})
+            self.assertEqual(sweep["Environment"]["Variables"]["SWEEP_SEGMENTS"], str(segments))
+
+    def test_schedule_alarms_and_functions_count_in_one_period(self):
+        for minutes in load("template.yaml")["Parameters"]["SweepEvery"]["AllowedValues"]:
+            stack = deployed(SweepEvery=str(minutes)).everything()
+            unit = "minute" if minutes == 1 else "minutes"
+            self.assertEqual(self.one("AWS::Scheduler::Schedule", stack)["ScheduleExpression"], f"rate({minutes} {unit})")
+            alarms = of_type(stack, "AWS::CloudWatch::Alarm")
+            for name in ["NoSweepFinished", "CheckOverdue", "MassFailure", "TokenUnreadable", "AppRejectedAtSweep"]:
+                self.assertEqual(int(alarms[name]["Period"]), minutes * 60, name)
+            functions = of_type(stack, "AWS::Lambda::Function")
+            for name in ["HealthCheckFunction", "PageFunction", "DashboardFunction"]:
+                self.assertEqual(functions[name]["Environment"]["Variables"]["SWEEP_EVERY"], str(minutes), name)
 
     def test_queues_are_encrypted_and_keep_failed_messages(self):
         queues = of_type(self.resources, "AWS::SQS::Queue")
@@ -140,12 +156,13 @@ class Sweep(Templates):
         for name in ["SweepDeadLetters", "FailedSweeps"]:
             self.assertGreater(queues[name]["MessageRetentionPeriod"], queue["MessageRetentionPeriod"])
 
-    def test_each_message_starts_one_sweep(self):
+    def test_each_message_wakes_one_worker(self):
         mapping = of_type(self.resources, "AWS::Lambda::EventSourceMapping")["SweepMessages"]
         self.assertEqual(mapping["EventSourceArn"], "<SweepQueue.Arn>")
         self.assertEqual(mapping["FunctionName"], "<HealthCheckFunction>")
         self.assertEqual(mapping["BatchSize"], 1)
-        self.assertEqual(mapping["ScalingConfig"], {"MaximumConcurrency": 2})
+        sweep = self.functions()["HealthCheckFunction"]
+        self.assertEqual(sweep["Environment"]["Variables"]["SWEEP_QUEUE_URL"], "<SweepQueue>")
 
 
 class Events(Templates):
@@ -318,7 +335,7 @@ class Parameters(unittest.TestCase):
             ("VkClientId", ""), ("VkClientId", "my-app"),
             ("DomainName", "https://shop.example"), ("DomainName", "shop"),
             ("CertificateArn", "certificate"), ("OidcClientSecretId", "issuer-secret"), ("AlarmEmail", "operator"),
-            ("SweepSchedule", "cron(0 * * * ? *)"), ("VkScopes", ""), ("UserPoolDomainPrefix", "Evo Sync"),
+            ("VkScopes", ""), ("UserPoolDomainPrefix", "Evo Sync"),
         ]:
             self.assertFalse(self.accepts(name, value), f"{name}: {value}")
         for name, parameter in self.parameters.items():
@@ -379,7 +396,7 @@ class Observability(Templates):
         expected.add(("AWS/Lambda", "IteratorAge", (("FunctionName", "<EventsFunction>"),)))
         for queue in ["FailedSweeps", "SweepDeadLetters", "FailedEvents"]:
             expected.add(("AWS/SQS", "ApproximateNumberOfMessagesVisible", (("QueueName", f"<{queue}.QueueName>"),)))
-        for name in ["SweepFinished", "OldestCheckAge", "Broken", "ChecksAlive", "ChecksDead", "ChecksOurFault", "Unreadable"]:
+        for name in ["SweepPeriods", "OldestCheckPeriods", "MassFailureHeld", "ChecksOurFault", "Unreadable"]:
             expected.add(("EvoSync/Connections", name, (("FunctionName", "<HealthCheckFunction>"),)))
         ours, providers = ["app_rejected", "storage"], ["provider_unavailable", "provider_error", "token_exchange", "no_token", "profile"]
         for code in ours + providers:
@@ -397,11 +414,15 @@ class Observability(Templates):
     def test_a_missing_sweep_raises_an_alarm(self):
         alarm = self.alarms()["NoSweepFinished"]
         self.assertEqual(alarm["TreatMissingData"], "breaching")
-        self.assertEqual(alarm["Period"] * alarm["EvaluationPeriods"], 45 * 60)
-        self.assertEqual((alarm["ComparisonOperator"], alarm["Threshold"]), ("LessThanThreshold", 1))
-        for name, other in self.alarms().items():
+        self.assertEqual((int(alarm["Period"]), alarm["EvaluationPeriods"]), (900, 3))
+        self.assertEqual((alarm["ComparisonOperator"], alarm["Threshold"]), ("GreaterThanThreshold", 3))
+
+    def test_alarms_of_a_sweep_keep_their_state_until_the_next_one_reports(self):
+        once_a_sweep = {"CheckOverdue", "MassFailure", "TokenUnreadable", "AppRejectedAtSweep"}
+        for name, alarm in self.alarms().items():
             if name != "NoSweepFinished":
-                self.assertEqual(other["TreatMissingData"], "notBreaching", name)
+                expected = "ignore" if name in once_a_sweep else "notBreaching"
+                self.assertEqual(alarm["TreatMissingData"], expected, name)
 
     def test_alarms_are_mailed_if_an_address_is_configured(self):
         self.assertEqual(of_type(self.resources, "AWS::SNS::Subscription"), {})

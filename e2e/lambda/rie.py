@@ -13,7 +13,7 @@ from pathlib import Path
 import requests
 import samcli
 
-from account import CREDENTIALS, account, environment
+from account import CREDENTIALS, environment
 from services import ARCHITECTURE, BUILT, ROOT, free_port, process, simulators, wait_for
 
 sys.path.append(str(ROOT / "e2e/infra"))
@@ -143,8 +143,8 @@ def main():
     emulator.chmod(0o755)
     declared = functions()
     assert declared.keys() == {*ANSWERS, "health-check", "events"}
-    with account(logs) as endpoint, simulators(PRODUCT, logs) as (vk, issuer):
-        known = environment(PRODUCT, endpoint, vk, issuer)
+    with simulators(PRODUCT, logs) as (vk, issuer, aws):
+        known = environment(PRODUCT, vk, issuer, aws)
         for name, given in declared.items():
             own = {*CREDENTIALS, "AWS_ENDPOINT_URL", "PATH", *given}
             variables = {variable: value for variable, value in known.items() if variable in own}

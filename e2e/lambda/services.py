@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import signal
 import socket
 import subprocess
@@ -69,7 +70,7 @@ def wait_for_port(port, child, log, seconds=60):
 
 @contextmanager
 def simulators(product, logs, ports=None):
-    """Runs a simulated VK and issuer for the product at an address; yields their addresses."""
+    """Runs a simulated VK, issuer and AWS for the product at an address; yields their addresses."""
     log = logs / "simulators.log"
     vk_port, issuer_port = ports or (free_port(), free_port())
     command = [
@@ -79,4 +80,5 @@ def simulators(product, logs, ports=None):
     ]
     with process(command, log) as child:
         wait_for(f"http://127.0.0.1:{vk_port}/control", child, log)
-        yield f"http://127.0.0.1:{vk_port}", f"http://127.0.0.1:{issuer_port}"
+        aws = re.search(r"^aws (\S+)$", log.read_text(), re.M)[1]
+        yield f"http://127.0.0.1:{vk_port}", f"http://127.0.0.1:{issuer_port}", aws

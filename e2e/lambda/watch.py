@@ -1,4 +1,4 @@
-"""Runs the functions' release binaries under `cargo lambda watch`, against moto's DynamoDB and Secrets Manager.
+"""Runs the functions' release binaries under `cargo lambda watch`, against an embedded DynamoDB and Secrets Manager.
 
 The local stack runs all functions in one process. Here each runs in its own process, as in Lambda, with
 the Runtime API, environment variables and an AWS endpoint. cargo-lambda provides only Lambda's APIs and
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import requests
 
-from account import account, environment
+from account import environment
 from journey import Journey
 from rie import functions
 from services import BUILT, free_port, process, simulators, wait_for_port
@@ -46,8 +46,8 @@ def main():
         answer.raise_for_status()
         return answer.json()
 
-    with account(logs) as endpoint, simulators(product, logs) as (vk, issuer):
-        variables = environment(product, endpoint, vk, issuer)
+    with simulators(product, logs) as (vk, issuer, aws):
+        variables = environment(product, vk, issuer, aws)
         try:
             with process(watch, logs / "watch.log", env=variables) as child:
                 # A function that finds no Runtime API ends.

@@ -212,14 +212,39 @@ class Mistakes(Account):
 
 
 class Sweep(Account):
-    def test_a_sweep_prints_its_summary(self):
+    def put_run(self, **attributes):
+        texts = {"id": "sweep:run", "run_id": "r1", **attributes}
+        self.dynamodb.put_item(TableName="sessions", Item={name: {"S": value} for name, value in texts.items()})
+
+    def test_a_sweep_without_workers_prints_its_answer(self):
         self.the_sweep_answers(FINISHED)
         answer = self.run_command("sweep", STACK)
         self.assertEqual((answer.returncode, json.loads(answer.stdout)), (0, FINISHED), answer.stderr)
 
-    def test_an_unfinished_sweep_fails(self):
-        self.the_sweep_answers({**FINISHED, "finished": False})
-        self.assertNotEqual(self.run_command("sweep", STACK).returncode, 0)
+    def test_a_sweep_by_workers_prints_the_summary_of_its_run(self):
+        self.the_sweep_answers({"run": "r1", "finished": False})
+        self.put_run(finished_at="2026-11-22T04:16:00Z", run_summary=json.dumps({**FINISHED, "run": "r1"}))
+        answer = self.run_command("sweep", STACK)
+        self.assertEqual(json.loads(answer.stdout), {**FINISHED, "run": "r1"}, answer.stderr)
+
+    def test_a_sweep_that_does_not_end_in_time_fails(self):
+        self.the_sweep_answers({"run": "r1", "finished": False})
+        self.put_run(run_summary=json.dumps({**FINISHED, "run": "the one before"}))
+        answer = self.run_command("sweep", STACK, "--wait", "1")
+        self.assertEqual((answer.returncode, answer.stdout), (1, ""))
+        self.assertIn("has not ended", answer.stderr)
+
+    def test_a_mass_failure_is_let_through_for_a_while(self):
+        self.put_run()
+        answer = self.run_command("allow-broken", STACK, "--minutes", "30")
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        row = self.dynamodb.get_item(TableName="sessions", Key={"id": {"S": "sweep:run"}})["Item"]
+        until = datetime.strptime(row["allow_until"]["S"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+        self.assertLess(abs(until - datetime.now(timezone.utc) - timedelta(minutes=30)), timedelta(minutes=1))
+
+    def test_nothing_is_let_through_before_the_first_sweep_or_for_ever(self):
+        self.assertNotEqual(self.run_command("allow-broken", STACK).returncode, 0)
+        self.assertNotEqual(self.run_command("allow-broken", STACK, "--minutes", "100000").returncode, 0)
 
 
 class Connection(Account):

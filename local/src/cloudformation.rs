@@ -162,6 +162,13 @@ impl Template {
                 .cloned()
                 .ok_or_else(|| TemplateError(format!("nothing stands for {path}"))),
             ("Fn::Sub", Value::String(text)) => self.substitute(text),
+            ("Fn::FindInMap", Value::Array(parts)) => match parts.as_slice() {
+                [map, key, name] => {
+                    let [map, key, name] = [self.text(map)?, self.text(key)?, self.text(name)?];
+                    self.text(&self.document["Mappings"][map][key][name])
+                }
+                _ => Err(TemplateError(format!("Fn::FindInMap {argument}"))),
+            },
             ("Fn::If", Value::Array(parts)) => match parts.as_slice() {
                 [Value::String(name), then, otherwise] => {
                     let holds = self.condition(&self.document["Conditions"][name.as_str()])?;
@@ -260,7 +267,12 @@ mod tests {
     const TEXT: &str = r"
 Parameters:
   Domain: { Type: String, Default: '' }
-  Every: { Type: String, Default: rate(15 minutes) }
+  Every: { Type: Number, Default: 15 }
+Mappings:
+  Periods:
+    '1': { Rate: rate(1 minute) }
+    '15': { Rate: rate(15 minutes) }
+    '0': { Rate: cron(0 * * * ? *) }
 Conditions:
   HasDomain: !Not [!Equals [!Ref Domain, '']]
 Globals: { Function: { Timeout: 25 } }
@@ -281,7 +293,7 @@ Resources:
     Properties: { RouteKey: GET /vk, Target: !Sub 'integrations/${Integration}' }
   Sweep:
     Type: AWS::Scheduler::Schedule
-    Properties: { ScheduleExpression: !Ref Every }
+    Properties: { ScheduleExpression: !FindInMap [Periods, !Ref Every, Rate] }
 ";
 
     fn template(parameters: &[(&str, &str)]) -> Template {
@@ -322,8 +334,8 @@ Resources:
     #[test]
     fn the_schedule_is_a_rate() {
         assert_eq!(template(&[]).sweep_every().unwrap(), Duration::from_mins(15));
-        let faster = template(&[("Every", "rate(1 minute)")]);
+        let faster = template(&[("Every", "1")]);
         assert_eq!(faster.sweep_every().unwrap(), Duration::from_mins(1));
-        assert!(template(&[("Every", "cron(0 * * * ? *)")]).sweep_every().is_err());
+        assert!(template(&[("Every", "0")]).sweep_every().is_err());
     }
 }

@@ -139,10 +139,10 @@ fn of_events(function: events::Function) -> Handler {
 
 fn of_sweep(function: health_check::Function) -> Handler {
     let function = Arc::new(function);
-    Arc::new(move |_event, context| {
+    Arc::new(move |event, context| {
         let function = Arc::clone(&function);
         Box::pin(async move {
-            let summary = function.handle(&context).await;
+            let summary = function.handle(&serde_json::from_str(&event)?, &context).await;
             let summary = summary.map_err(|diagnostic| InvokeError::Failed(diagnostic.error_message))?;
             Ok(serde_json::to_value(summary)?)
         })

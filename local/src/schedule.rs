@@ -23,10 +23,19 @@ impl Sweeper {
         Self { function, clock, entropy }
     }
 
-    /// Sweeps once and returns the summary.
+    /// Sweeps once, as an operator does: every connection is due. Returns the summary.
     pub async fn sweep(&self) -> Result<Value, InvokeError> {
-        let request_id = format!("{:016x}", u64::from_be_bytes(self.entropy.bytes()));
+        self.function.invoke(&self.request_id(), &json!({})).await
+    }
+
+    /// Does what the schedule does each time.
+    pub async fn tick(&self) -> Result<Value, InvokeError> {
+        let request_id = self.request_id();
         self.function.invoke(&request_id, &event(&request_id, self.clock.now())).await
+    }
+
+    fn request_id(&self) -> String {
+        format!("{:016x}", u64::from_be_bytes(self.entropy.bytes()))
     }
 
     /// Sweeps on schedule until aborted.
@@ -34,7 +43,7 @@ impl Sweeper {
         tokio::spawn(async move {
             loop {
                 self.clock.sleep(period).await;
-                if let Err(error) = self.sweep().await {
+                if let Err(error) = self.tick().await {
                     tracing::error!(%error, "scheduled sweep failed");
                 }
             }

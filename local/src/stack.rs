@@ -275,7 +275,8 @@ fn parameters(vk: &Vk, issuer: &Issuer) -> HashMap<String, String> {
         ("OidcIssuer", issuer.url()),
         ("OidcClientId", "evosync-local".to_owned()),
         ("OidcClientSecretId", OIDC_SECRET.to_owned()),
-        ("SweepSchedule", "rate(1 minute)".to_owned()),
+        ("SweepEvery", "1".to_owned()),
+        ("SweepQueue", String::new()),
         ("EventBusArn", "arn:aws:events:eu-central-1:000000000000:event-bus/local".to_owned()),
         ("FailedEvents", "http://localhost/failed-events".to_owned()),
     ];

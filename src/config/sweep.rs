@@ -1,36 +1,80 @@
-//! How hard the sweep may work.
+//! How hard the sweep may work, and how often.
 
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
+
+use jiff::SignedDuration;
 
 use super::{ConfigError, Env};
+
+/// A parallel scan may have a million segments; the run's row names those that are open.
+const SEGMENTS: RangeInclusive<u32> = 1..=100;
+
+/// From a minute to an hour.
+const MINUTES: RangeInclusive<i64> = 1..=60;
 
 /// The sweep's bounds.
 #[derive(Clone, Copy, Debug)]
 pub struct Sweep {
-    /// Checks in flight at once.
+    /// Checks in flight at once, for each worker.
     pub concurrency: NonZeroU32,
-    /// Calls to each provider per second, retries included.
+    /// Calls to each provider per second, retries included, for all workers together.
     pub max_rps: NonZeroU32,
+    /// The segments that the table is divided into, from 1 to 100. No more workers are busy at once.
+    pub segments: u32,
+    /// How often it is begun.
+    pub every: SignedDuration,
 }
 
 impl Env {
-    /// `SWEEP_CONCURRENCY` and `SWEEP_MAX_RPS`.
+    /// `SWEEP_CONCURRENCY`, `SWEEP_MAX_RPS`, `SWEEP_SEGMENTS` and `SWEEP_EVERY`.
     pub fn sweep(&self) -> Result<Sweep, ConfigError> {
         Ok(Sweep {
             concurrency: self.positive("SWEEP_CONCURRENCY", "16")?,
             max_rps: self.positive("SWEEP_MAX_RPS", "20")?,
+            segments: self.parsed(
+                "SWEEP_SEGMENTS",
+                Some("2"),
+                "a whole number from 1 to 100",
+                |segments| segments.parse().ok().filter(|segments| SEGMENTS.contains(segments)),
+            )?,
+            every: self.sweep_every()?,
+        })
+    }
+
+    /// `SWEEP_EVERY`, in minutes: the period of the schedule, in which each connection is checked once.
+    pub fn sweep_every(&self) -> Result<SignedDuration, ConfigError> {
+        self.parsed("SWEEP_EVERY", Some("15"), "a whole number of minutes, from 1 to 60", |minutes| {
+            minutes.parse().ok().filter(|minutes| MINUTES.contains(minutes)).map(SignedDuration::from_mins)
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use crate::config::env::tests::env;
 
     #[test]
     fn the_sweep_has_bounds_unless_configured() {
         let sweep = env(&[("SWEEP_MAX_RPS", "3")]).sweep().unwrap();
         assert_eq!((sweep.concurrency.get(), sweep.max_rps.get()), (16, 3));
-        assert!(env(&[("SWEEP_CONCURRENCY", "0")]).sweep().is_err());
+        assert_eq!((sweep.segments, sweep.every), (2, SignedDuration::from_mins(15)));
+    }
+
+    #[test]
+    fn bounds_outside_their_range_stop_the_boot() {
+        for (name, value) in [
+            ("SWEEP_CONCURRENCY", "0"),
+            ("SWEEP_SEGMENTS", "0"),
+            ("SWEEP_SEGMENTS", "101"),
+            ("SWEEP_EVERY", "0"),
+            ("SWEEP_EVERY", "61"),
+            ("SWEEP_EVERY", "rate(15 minutes)"),
+        ] {
+            let error = env(&[(name, value)]).sweep().unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
     }
 }

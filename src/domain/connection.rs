@@ -4,9 +4,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{OfflineReason, Provider, UserId};
 
-/// After this long without a conclusive answer a connection is no longer called working: three
-/// sweeps at the usual quarter of an hour.
-const STALE_AFTER: SignedDuration = SignedDuration::from_mins(45);
+/// After as many sweeps without a conclusive answer a connection is no longer called working.
+const STALE_AFTER_SWEEPS: i32 = 3;
+
+/// A broken connection is asked about once a day at least.
+const LONGEST_CHECK_PERIOD: SignedDuration = SignedDuration::from_hours(24);
 
 /// A stored connection, without its token.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -114,8 +116,22 @@ impl Connection {
         self.expiry.is_some_and(|expiry| expiry.is_fatal(now))
     }
 
-    /// How the connection is doing at `now`.
-    pub fn health(&self, now: Timestamp) -> Health {
+    /// How often the connection is to be checked, where sweeps begin `sweep_every`. One that works, in each
+    /// sweep; one that has been broken since a while, ever more seldom.
+    pub fn check_period(
+        &self,
+        broken_since: Option<Timestamp>,
+        now: Timestamp,
+        sweep_every: SignedDuration,
+    ) -> SignedDuration {
+        match broken_since.filter(|_| !self.is_online) {
+            None => sweep_every,
+            Some(since) => now.duration_since(since).clamp(sweep_every, LONGEST_CHECK_PERIOD),
+        }
+    }
+
+    /// How the connection is doing at `now`, where sweeps begin `sweep_every`.
+    pub fn health(&self, now: Timestamp, sweep_every: SignedDuration) -> Health {
         if !self.is_online {
             return Health::Broken(self.offline_reason.unwrap_or(OfflineReason::TokenRejected));
         }
@@ -123,7 +139,9 @@ impl Connection {
             return Health::Broken(OfflineReason::TokenExpired);
         }
         match self.last_checked_at {
-            Some(checked) if now.duration_since(checked) < STALE_AFTER => Health::Working,
+            Some(checked) if now.duration_since(checked) < sweep_every * STALE_AFTER_SWEEPS => {
+                Health::Working
+            }
             _ => Health::Unverified,
         }
     }
@@ -154,6 +172,8 @@ impl Generation {
 mod tests {
     use super::*;
 
+    const EVERY: SignedDuration = SignedDuration::from_mins(15);
+
     fn at(minutes: i64) -> Timestamp {
         Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes)
     }
@@ -173,35 +193,52 @@ mod tests {
 
     #[test]
     fn a_lately_confirmed_connection_works() {
-        assert_eq!(connected().health(at(44)), Health::Working);
+        assert_eq!(connected().health(at(44), EVERY), Health::Working);
     }
 
     #[test]
     fn three_missed_sweeps_make_it_amber_and_not_red() {
-        assert_eq!(connected().health(at(45)), Health::Unverified);
+        assert_eq!(connected().health(at(45), EVERY), Health::Unverified);
+    }
+
+    #[test]
+    fn a_longer_period_is_more_patient() {
+        let hourly = SignedDuration::from_hours(1);
+        assert_eq!(connected().health(at(179), hourly), Health::Working);
+        assert_eq!(connected().health(at(180), hourly), Health::Unverified);
+    }
+
+    #[test]
+    fn a_broken_connection_is_checked_ever_more_seldom() {
+        let broken = Connection { is_online: false, ..connected() };
+        let period = |minutes| broken.check_period(Some(at(0)), at(minutes), EVERY);
+        assert_eq!(period(1), EVERY);
+        assert_eq!(period(60), SignedDuration::from_hours(1));
+        assert_eq!(period(3 * 24 * 60), SignedDuration::from_hours(24));
+        assert_eq!(connected().check_period(Some(at(0)), at(600), EVERY), EVERY);
     }
 
     #[test]
     fn an_expired_token_is_broken_before_any_sweep_says_so() {
         let expiry = Expiry { at: at(10), renewable: false };
         let connection = Connection { expiry: Some(expiry), ..connected() };
-        assert_eq!(connection.health(at(9)), Health::Working);
-        assert_eq!(connection.health(at(10)), Health::Broken(OfflineReason::TokenExpired));
+        assert_eq!(connection.health(at(9), EVERY), Health::Working);
+        assert_eq!(connection.health(at(10), EVERY), Health::Broken(OfflineReason::TokenExpired));
     }
 
     #[test]
     fn an_expired_token_that_can_be_renewed_is_not_broken() {
         let expiry = Expiry { at: at(10), renewable: true };
         let connection = Connection { expiry: Some(expiry), ..connected() };
-        assert_eq!(connection.health(at(44)), Health::Working);
-        assert_eq!(connection.health(at(45)), Health::Unverified);
+        assert_eq!(connection.health(at(44), EVERY), Health::Working);
+        assert_eq!(connection.health(at(45), EVERY), Health::Unverified);
     }
 
     #[test]
     fn an_offline_connection_says_why() {
         let reason = OfflineReason::AccountUnavailable;
         let connection = Connection { is_online: false, offline_reason: Some(reason), ..connected() };
-        assert_eq!(connection.health(at(1)), Health::Broken(reason));
+        assert_eq!(connection.health(at(1), EVERY), Health::Broken(reason));
     }
 
     #[test]

@@ -1,11 +1,9 @@
 //! `/connections`: every provider with its state.
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::badge::Badge;
-use super::{DisplayTime, Page, Person};
+use super::{DisplayTime, Page, Person, View};
 use crate::domain::{Connection, Provider};
 use crate::providers::{PerProvider, Words};
 
@@ -34,39 +32,34 @@ impl Page for Dashboard {
 }
 
 impl Dashboard {
-    /// The dashboard of a person's connections to the configured providers at `now`.
+    /// The dashboard of a person's connections to the configured providers.
     pub fn new(
         person: Person,
         words: &PerProvider<&'static Words>,
         connections: &[Connection],
-        now: Timestamp,
-        zone: &TimeZone,
+        view: &View<'_>,
     ) -> Self {
         let entries = words.iter().map(|(provider, words)| {
             let connection = connections.iter().find(|connection| connection.provider == provider);
-            Entry::new(provider, words, connection, now, zone)
+            Entry::new(provider, words, connection, view)
         });
         Self { person, entries: entries.collect() }
     }
 }
 
 impl Entry {
-    fn new(
-        provider: Provider,
-        words: &Words,
-        connection: Option<&Connection>,
-        now: Timestamp,
-        zone: &TimeZone,
-    ) -> Self {
+    fn new(provider: Provider, words: &Words, connection: Option<&Connection>, view: &View<'_>) -> Self {
         let checked = connection.and_then(|connection| connection.last_checked_at);
         Self {
             key: provider.key(),
             title: words.title,
             icon: words.icon,
-            badge: connection.map_or(Badge::NOT_CONNECTED, |connection| Badge::of(connection.health(now))),
+            badge: connection.map_or(Badge::NOT_CONNECTED, |connection| {
+                Badge::of(connection.health(view.now, view.sweep_every))
+            }),
             name: connection.map(|connection| connection.account.display_name()),
             account_id: connection.map(|connection| connection.account.id.clone()),
-            checked: checked.map(|time| DisplayTime::new(time, zone)),
+            checked: checked.map(|time| DisplayTime::new(time, view.zone)),
         }
     }
 }
@@ -75,13 +68,13 @@ impl Entry {
 mod tests {
     use super::*;
     use crate::domain::OfflineReason;
-    use crate::pages::provider::tests::{connection, now};
+    use crate::pages::provider::tests::{connection, view};
     use crate::pages::render;
     use crate::providers::{Registered, Registry as _};
 
     fn dashboard(connections: &[Connection]) -> String {
         let words = PerProvider::build(|provider| Ok::<_, ()>(Registered.words(provider))).unwrap();
-        render(&Dashboard::new(Person::sample(), &words, connections, now(), &TimeZone::UTC)).unwrap()
+        render(&Dashboard::new(Person::sample(), &words, connections, &view())).unwrap()
     }
 
     #[test]

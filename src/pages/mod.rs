@@ -17,7 +17,7 @@ pub use dashboard::Dashboard;
 pub use problem::{Problem, problem};
 pub use provider::ProviderPage;
 pub use signed_out::{Notice, SignedOut};
-pub use time::DisplayTime;
+pub use time::{DisplayTime, View};
 
 use std::sync::LazyLock;
 

@@ -1,11 +1,10 @@
 //! `/vk`: one provider, connected or not, with what went wrong in words.
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::badge::Badge;
-use super::{DisplayTime, Page, Person};
+use super::{DisplayTime, Page, Person, View};
 use crate::domain::{Connection, ErrorCode, Health, Provider};
 use crate::providers::{Message, Words};
 
@@ -47,15 +46,14 @@ impl ProviderPage {
         person: Person,
         (provider, words): (Provider, &'static Words),
         connection: Option<&Connection>,
-        now: Timestamp,
-        zone: &TimeZone,
+        view: &View<'_>,
     ) -> Self {
         Self {
             person,
             key: provider.key(),
             words,
             error: None,
-            connection: connection.map(|connection| Connected::new(words, connection, now, zone)),
+            connection: connection.map(|connection| Connected::new(words, connection, view)),
         }
     }
 
@@ -68,9 +66,9 @@ impl ProviderPage {
 }
 
 impl Connected {
-    fn new(words: &Words, connection: &Connection, now: Timestamp, zone: &TimeZone) -> Self {
-        let health = connection.health(now);
-        let display = |time: Option<Timestamp>| time.map(|time| DisplayTime::new(time, zone));
+    fn new(words: &Words, connection: &Connection, view: &View<'_>) -> Self {
+        let health = connection.health(view.now, view.sweep_every);
+        let display = |time: Option<Timestamp>| time.map(|time| DisplayTime::new(time, view.zone));
         Self {
             badges: badges(health),
             trouble: match health {
@@ -96,6 +94,9 @@ fn badges(health: Health) -> Vec<Badge> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use jiff::SignedDuration;
+    use jiff::tz::TimeZone;
+
     use super::*;
     use crate::domain::{Account, Expiry, OfflineReason, UserId};
     use crate::pages::render;
@@ -105,8 +106,13 @@ pub(super) mod tests {
         Registered.words(Provider::Vk).unwrap()
     }
 
-    pub(in crate::pages) fn now() -> Timestamp {
+    fn now() -> Timestamp {
         "2026-11-22T04:16:00Z".parse().unwrap()
+    }
+
+    pub(in crate::pages) fn view() -> View<'static> {
+        const UTC: &TimeZone = &TimeZone::UTC;
+        View { now: now(), zone: UTC, sweep_every: SignedDuration::from_mins(15) }
     }
 
     pub(in crate::pages) fn connection() -> Connection {
@@ -123,7 +129,7 @@ pub(super) mod tests {
     }
 
     fn page(connection: Option<&Connection>) -> ProviderPage {
-        ProviderPage::new(Person::sample(), (Provider::Vk, words()), connection, now(), &TimeZone::UTC)
+        ProviderPage::new(Person::sample(), (Provider::Vk, words()), connection, &view())
     }
 
     #[test]

@@ -1,8 +1,19 @@
 //! Instants as a person reads them.
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+
+/// When and where a page is viewed, and how old what it shows may be.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// The time now.
+    pub now: Timestamp,
+    /// Where the page's times are.
+    pub zone: &'a TimeZone,
+    /// How often connections are checked (`SWEEP_EVERY`).
+    pub sweep_every: SignedDuration,
+}
 
 /// An instant for people and for machines.
 #[derive(Serialize, Debug, PartialEq, Eq)]

@@ -14,6 +14,8 @@ mod words;
 
 pub use words::{Message, Words};
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
@@ -98,6 +100,15 @@ pub struct CheckAnswer {
     pub code: Option<i64>,
     /// What happened, unless the token works; for the log.
     pub cause: Option<Cause>,
+    /// Set where the provider asks for fewer calls.
+    pub rate_limited: Option<RateLimited>,
+}
+
+/// The provider limits our rate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RateLimited {
+    /// How long it wants to be left alone (`Retry-After`, RFC 9110, section 10.2.3), where it says so.
+    pub retry_after: Option<Duration>,
 }
 
 /// One provider's implementation of a capability, or `None` where the provider is not configured.

@@ -66,6 +66,28 @@ pub(in crate::store) mod session {
     pub(in crate::store) const ACTIONS: &str = "actions";
 }
 
+/// The rows of `SESSIONS_TABLE` that hold the sweep's state: the run, and a row for each of its parts.
+pub(in crate::store) mod sweep {
+    /// The run's id.
+    pub(in crate::store) const RUN: &str = "run_id";
+    /// When it began and how it is divided, as JSON.
+    pub(in crate::store) const PLAN: &str = "run_plan";
+    /// The numbers of the segments that are not complete.
+    pub(in crate::store) const OPEN: &str = "open_segments";
+    /// The keys of providers that are asked no more in this run.
+    pub(in crate::store) const GIVEN_UP: &str = "given_up";
+    pub(in crate::store) const FINISHED_AT: &str = "finished_at";
+    /// The last finished run's summary, as JSON.
+    pub(in crate::store) const SUMMARY: &str = "run_summary";
+    /// Until when an operator lets a mass failure through (RFC 3339).
+    pub(in crate::store) const ALLOW_UNTIL: &str = "allow_until";
+    /// A part's worker, and when its lease ends by itself (epoch seconds).
+    pub(in crate::store) const WORKER: &str = "leased_by";
+    pub(in crate::store) const LEASED_UNTIL: &str = "leased_until";
+    /// How far a part is, as JSON.
+    pub(in crate::store) const PROGRESS: &str = "part_progress";
+}
+
 /// The attribute of a connection's row that holds the account's number at the provider of a key: `vk_user_id`
 /// for VK.
 pub(super) fn account_id(provider: &str) -> String {

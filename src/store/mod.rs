@@ -2,12 +2,13 @@
 //!
 //! Each function is given the store that can do what it needs and nothing else, and its IAM policy
 //! names the same: [`PageStore`] for the pages, [`ConnectStore`], [`CallbackStore`],
-//! [`DisconnectStore`], [`SignInStore`] for login, [`SweepStore`], and
+//! [`DisconnectStore`], [`SignInStore`] for login, [`SweepStore`](sweep::SweepStore), and
 //! [`ChangeStore`] for events. Whatever must hold together is one
 //! transaction, and a request is one round trip wherever that is possible.
 
 mod attributes;
 mod batch_read;
+mod batch_write;
 mod callback;
 mod changes;
 mod connect;
@@ -16,7 +17,7 @@ mod page;
 mod rate_limit;
 mod rows;
 mod sign_in;
-mod sweep;
+pub mod sweep;
 mod tombstone;
 mod transaction;
 
@@ -26,7 +27,6 @@ pub use connect::{Begin, ConnectStore};
 pub use disconnect::{DisconnectStore, Removed};
 pub use page::{PageStore, SignedIn};
 pub use sign_in::{NewSession, PendingSignIn, SignInEnd, SignInFailure, SignInStore, SpentSignIn};
-pub use sweep::{Cursor, Recorded, ScanPage, StoredConnection, SweepStore, Verdict};
 
 use std::time::Duration;
 

@@ -113,7 +113,7 @@ pub(super) fn epoch(item: &Item, name: &str) -> Option<Timestamp> {
     Timestamp::from_second(item.get(name)?.as_n().ok()?.parse().ok()?).ok()
 }
 
-fn time(item: &Item, name: &str) -> Option<Timestamp> {
+pub(super) fn time(item: &Item, name: &str) -> Option<Timestamp> {
     text(item, name)?.parse().ok()
 }
 

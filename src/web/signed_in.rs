@@ -1,7 +1,7 @@
 //! What pages for signed-in people have in common: whoever is not signed in is sent to sign in; for
 //! whoever is, the session and the connections are loaded in one read.
 
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use lambda_http::Request;
 
@@ -9,7 +9,7 @@ use super::signing_in::sign_in_first;
 use super::{Answer, CookieJar, Failure};
 use crate::config::{ConfigError, Env};
 use crate::domain::{Connection, Provider, ReturnTo};
-use crate::pages::Person;
+use crate::pages::{Person, View};
 use crate::platform::{Clock, Platform, warm_up};
 use crate::store::PageStore;
 
@@ -19,6 +19,7 @@ pub struct SignedInLoader {
     jar: CookieJar,
     clock: Clock,
     zone: TimeZone,
+    sweep_every: SignedDuration,
 }
 
 /// A request of a signed-in person, with what its page shows.
@@ -27,10 +28,8 @@ pub struct SignedInRequest<'a> {
     pub person: Person,
     /// The connections asked for that exist.
     pub connections: Vec<Connection>,
-    /// When it is.
-    pub now: Timestamp,
-    /// Where the page's times are.
-    pub zone: &'a TimeZone,
+    /// When and where the page is viewed.
+    pub view: View<'a>,
 }
 
 impl SignedInLoader {
@@ -41,6 +40,7 @@ impl SignedInLoader {
             jar: CookieJar::new(&env.base_url()?),
             clock: platform.clock.clone(),
             zone: env.display_timezone()?,
+            sweep_every: env.sweep_every()?,
         };
         warm_up(loader.store.warm_up()).await;
         Ok(loader)
@@ -63,8 +63,7 @@ impl SignedInLoader {
         Ok(Ok(SignedInRequest {
             person: Person::new(&signed_in.session, &credential),
             connections: signed_in.connections,
-            now: self.clock.now(),
-            zone: &self.zone,
+            view: View { now: self.clock.now(), zone: &self.zone, sweep_every: self.sweep_every },
         }))
     }
 }

@@ -38,7 +38,7 @@ impl WebFunction for Function {
             Err(sign_in) => return Ok(sign_in),
         };
         let connections = &signed_in.connections;
-        let page = Dashboard::new(signed_in.person, &self.words, connections, signed_in.now, signed_in.zone);
+        let page = Dashboard::new(signed_in.person, &self.words, connections, &signed_in.view);
         Answer::page(&page)
     }
 }

@@ -1,5 +1,5 @@
-//! Checks one connection with its provider. The provider's folder classifies the answer
-//! ([`CheckAnswer`]); this file turns it into a verdict.
+//! Checks one connection with its provider. The provider's folder says what an answer means for the token
+//! (for VK, `verdict.rs`); this file adds what the row itself says, and makes an update of the row.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -11,8 +11,7 @@ use evosync_connections::platform::Platform;
 use evosync_connections::providers::{Check, CheckAnswer, PerProvider};
 use evosync_connections::retry::{Policy, Retry, Try};
 use evosync_connections::sealing::{OpenError, RowIdentity, TokenKeys};
-use evosync_connections::store::{Recorded, StoreError, StoredConnection, SweepStore, Verdict};
-use jiff::Timestamp;
+use evosync_connections::store::sweep::{Attempt, RowKey, RowUpdate, RowVerdict, StoredConnection};
 
 use crate::deadline::Deadline;
 use crate::rate_limit::RateLimit;
@@ -20,128 +19,73 @@ use crate::rate_limit::RateLimit;
 /// The back-off after a transient fault.
 const TRANSIENT_POLICY: Policy = Policy { tries: 3, first_pause: Duration::from_secs(1) };
 
-/// Checks the connections of one sweep.
+/// The result of a first final answer about a green connection: it is to be asked again.
+pub(crate) const SUSPECTED: &str = "suspected";
+
+/// The result of a verdict that a mass failure holds back.
+pub(crate) const HELD: &str = "held";
+
+/// Checks connections in one invocation.
 pub(crate) struct Checker<'a> {
-    pub(crate) store: &'a SweepStore,
+    pub(crate) table: &'a str,
     /// Each provider has its own rate limit.
     pub(crate) providers: PerProvider<(&'a dyn Check, RateLimit)>,
     pub(crate) keys: &'a TokenKeys,
     pub(crate) platform: &'a Platform,
-    pub(crate) deadline: Deadline,
-    /// Distinguishes this sweep's verdicts from those of another sweep.
-    pub(crate) id: String,
+    pub(crate) deadline: &'a Deadline,
+    /// The id of this worker's attempts.
+    pub(crate) attempt: String,
     pub(crate) correlation_id: &'a str,
 }
 
-/// The result for one connection.
-pub(crate) struct Checked {
-    pub(crate) outcome: Outcome,
-    pub(crate) was_online: bool,
-    pub(crate) resealed: bool,
-    pub(crate) last_checked_at: Option<Timestamp>,
-}
-
-pub(crate) enum Outcome {
-    /// The deadline came first.
+/// The result of one check.
+pub(crate) enum Checked {
+    /// There is an answer.
+    Answered(Liveness),
+    /// The deadline came first, or its provider was given up.
     NotReached,
     /// Its provider is not configured.
     NotCheckable,
-    /// It was checked; recording the verdict may have failed.
-    Made(Liveness, Result<Recorded, StoreError>),
-}
-
-/// A connection to check, with its provider's check and rate limit.
-struct Subject<'a> {
-    stored: &'a StoredConnection,
-    check: &'a dyn Check,
-    limit: &'a RateLimit,
 }
 
 impl Checker<'_> {
-    /// Checks a connection and records the verdict.
-    pub(crate) async fn check(&self, stored: StoredConnection) -> Checked {
-        let mut resealed = false;
-        let outcome = match self.providers.get(stored.connection.provider) {
-            None => Outcome::NotCheckable,
-            Some((check, limit)) => {
-                match self.verdict(&Subject { stored: &stored, check: *check, limit }).await {
-                    None => Outcome::NotReached,
-                    Some(verdict) => {
-                        resealed = verdict.resealed.is_some();
-                        Outcome::Made(verdict.liveness, self.record(&stored, verdict).await)
-                    }
-                }
-            }
+    /// Whether the provider is asked no more in this run.
+    pub(crate) fn has_given_up(&self, stored: &StoredConnection) -> bool {
+        self.providers.get(stored.connection.provider).is_some_and(|(_, limit)| limit.has_given_up())
+    }
+
+    /// Checks a connection.
+    pub(crate) async fn check(&self, stored: &StoredConnection) -> Checked {
+        let Some((check, limit)) = self.providers.get(stored.connection.provider) else {
+            return Checked::NotCheckable;
         };
-        Checked {
-            outcome,
-            was_online: stored.connection.is_online,
-            resealed,
-            last_checked_at: stored.connection.last_checked_at,
-        }
-    }
-
-    async fn record(&self, stored: &StoredConnection, verdict: Verdict<'_>) -> Result<Recorded, StoreError> {
-        let recorded = self.store.record(stored, verdict).await;
-        if let Err(error) = &recorded {
-            tracing::error!(error = chain(error), "cannot record the verdict");
-        }
-        recorded
-    }
-
-    /// The verdict on a connection, `None` where the deadline came before an answer.
-    async fn verdict(&self, subject: &Subject<'_>) -> Option<Verdict<'_>> {
         if self.deadline.has_passed() {
-            return None;
+            return Checked::NotReached;
         }
-        let stored = subject.stored;
-        let row = RowIdentity {
-            table: self.store.table(),
-            user: &stored.connection.user,
-            provider: stored.connection.provider,
-            generation: &stored.generation,
-        };
-        let tokens = match self.keys.open(&stored.sealed_tokens, row) {
+        let tokens = match self.keys.open(&stored.sealed_tokens, self.row(stored)) {
             Ok(tokens) => tokens,
-            Err(error) => return Some(self.cannot_open(stored, error)),
+            Err(error) => return Checked::Answered(cannot_open(stored, error)),
         };
-        let liveness = self.liveness(subject, &tokens).await?;
-        Some(self.verdict_of(liveness, self.reseal(stored, &tokens, row)))
-    }
-
-    /// A sealed token that does not open is dead only if it is damaged. A key or version that this build
-    /// lacks is our fault and proves nothing about the token.
-    fn cannot_open(&self, stored: &StoredConnection, error: OpenError) -> Verdict<'_> {
-        let user = stored.connection.user.as_str();
-        tracing::error!(error = chain(&error), user, "token cannot be opened");
-        let liveness = match error {
-            OpenError::Broken => Liveness::Dead(OfflineReason::Unreadable),
-            OpenError::UnknownKey | OpenError::UnknownVersion => Liveness::Unknown(Unknown::OurFault),
-        };
-        self.verdict_of(liveness, None)
-    }
-
-    fn verdict_of(&self, liveness: Liveness, resealed: Option<Vec<u8>>) -> Verdict<'_> {
-        Verdict { sweep: &self.id, correlation_id: self.correlation_id, liveness, resealed }
-    }
-
-    async fn liveness(&self, subject: &Subject<'_>, tokens: &TokenSet) -> Option<Liveness> {
-        if subject.stored.connection.has_lapsed(self.platform.clock.now()) {
-            return Some(Liveness::Dead(OfflineReason::TokenExpired));
+        if stored.connection.has_lapsed(self.platform.clock.now()) {
+            return Checked::Answered(Liveness::Dead(OfflineReason::TokenExpired));
         }
-        self.ask(subject, tokens).await
+        self.ask(stored, &tokens, *check, limit).await.map_or(Checked::NotReached, Checked::Answered)
     }
 
     /// Asks the provider. Retries transient faults with back-off while there is time.
-    async fn ask(&self, subject: &Subject<'_>, tokens: &TokenSet) -> Option<Liveness> {
+    async fn ask(
+        &self,
+        stored: &StoredConnection,
+        tokens: &TokenSet,
+        check: &dyn Check,
+        limit: &RateLimit,
+    ) -> Option<Liveness> {
         let (last, tried) = (Mutex::new(None), AtomicU32::new(0));
         let attempt = || async {
-            // If the deadline comes before the next turn, the last answer counts.
-            if !subject.limit.turn(&self.deadline).await {
-                return Try::Settled(());
-            }
-            let account_id = subject.stored.connection.account.id.clone();
-            let answer = subject.check.check(tokens.clone(), account_id).await;
+            // If there is no further turn, the last answer counts.
+            let Some(turn) = limit.turn(self.deadline).await else { return Try::Settled(()) };
+            let answer = check.check(tokens.clone(), stored.connection.account.id.clone()).await;
+            limit.settle(&turn, &answer);
             note(&answer, tried.fetch_add(1, Ordering::Relaxed) + 1);
             *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer.liveness);
             match answer.liveness {
@@ -153,13 +97,75 @@ impl Checker<'_> {
         last.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The update for a verdict. An answer that proves nothing keeps the state and is noted.
+    pub(crate) fn verdict(&self, stored: &StoredConnection, liveness: Liveness) -> RowUpdate {
+        let (result, offline) = match liveness {
+            Liveness::Alive => ("alive", Some(None)),
+            Liveness::Dead(reason) => (reason.code(), Some(Some(reason))),
+            Liveness::Unknown(class) => (class.code(), None),
+        };
+        let verdict = offline.map(|offline| {
+            let changes = stored.connection.is_online == offline.is_some();
+            RowVerdict { offline, changed_in: changes.then(|| self.correlation_id.to_owned()) }
+        });
+        self.attempt(stored, result, verdict)
+    }
+
+    /// The update for an attempt that keeps the state.
+    pub(crate) fn attempt(
+        &self,
+        stored: &StoredConnection,
+        result: &'static str,
+        verdict: Option<RowVerdict>,
+    ) -> RowUpdate {
+        let (id, at) = (self.attempt.clone(), self.platform.clock.now());
+        self.update(stored, Some(Attempt { id, at, result, verdict }))
+    }
+
+    /// The update that only re-encrypts a token of an old key; `None` where there is nothing to do.
+    pub(crate) fn re_encryption(&self, stored: &StoredConnection) -> Option<RowUpdate> {
+        let update = self.keys.is_outdated(&stored.sealed_tokens).then(|| self.update(stored, None));
+        update.filter(|update| update.resealed.is_some())
+    }
+
+    fn update(&self, stored: &StoredConnection, attempt: Option<Attempt>) -> RowUpdate {
+        RowUpdate {
+            key: RowKey::of(&stored.connection),
+            generation: stored.generation.clone(),
+            seen_attempt: stored.last_attempt_by.clone(),
+            attempt,
+            resealed: self.reseal(stored),
+        }
+    }
+
     /// The tokens re-encrypted with the current key, where another key sealed them.
-    fn reseal(&self, stored: &StoredConnection, tokens: &TokenSet, row: RowIdentity<'_>) -> Option<Vec<u8>> {
+    fn reseal(&self, stored: &StoredConnection) -> Option<Vec<u8>> {
         if !self.keys.is_outdated(&stored.sealed_tokens) {
             return None;
         }
-        let sealed = self.keys.seal(tokens, row, self.platform.entropy.bytes());
+        let tokens = self.keys.open(&stored.sealed_tokens, self.row(stored)).ok()?;
+        let sealed = self.keys.seal(&tokens, self.row(stored), self.platform.entropy.bytes());
         sealed.inspect_err(|error| tracing::error!(error = chain(error), "cannot re-encrypt the token")).ok()
+    }
+
+    fn row<'s>(&'s self, stored: &'s StoredConnection) -> RowIdentity<'s> {
+        RowIdentity {
+            table: self.table,
+            user: &stored.connection.user,
+            provider: stored.connection.provider,
+            generation: &stored.generation,
+        }
+    }
+}
+
+/// A sealed token that does not open is dead only if it is damaged. A key or version that this build
+/// lacks is our fault and proves nothing about the token.
+fn cannot_open(stored: &StoredConnection, error: OpenError) -> Liveness {
+    let user = stored.connection.user.as_str();
+    tracing::error!(error = chain(&error), user, "token cannot be opened");
+    match error {
+        OpenError::Broken => Liveness::Dead(OfflineReason::Unreadable),
+        OpenError::UnknownKey | OpenError::UnknownVersion => Liveness::Unknown(Unknown::OurFault),
     }
 }
 

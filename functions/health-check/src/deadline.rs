@@ -12,6 +12,7 @@ const MARGIN: SignedDuration = SignedDuration::from_secs(30);
 pub(crate) struct Deadline {
     clock: Clock,
     at: Option<Timestamp>,
+    end: Option<Timestamp>,
 }
 
 impl Deadline {
@@ -20,15 +21,21 @@ impl Deadline {
     pub(crate) fn of(context: &Context, clock: Clock) -> Self {
         let now = clock.now();
         let end = i64::try_from(context.deadline).ok().and_then(|end| Timestamp::from_millisecond(end).ok());
-        let at = end.filter(|end| *end > now).and_then(|end| {
+        let end = end.filter(|end| *end > now);
+        let at = end.and_then(|end| {
             let left = end.duration_since(now);
             end.checked_sub(MARGIN.min(left / 4)).ok()
         });
-        Self { clock, at }
+        Self { clock, at, end }
     }
 
     pub(crate) fn has_passed(&self) -> bool {
         !self.allows(self.clock.now())
+    }
+
+    /// When Lambda ends the invocation; `None` if there is no deadline.
+    pub(crate) fn end(&self) -> Option<Timestamp> {
+        self.end
     }
 
     /// Whether a check may start at `moment`.

@@ -11,9 +11,12 @@ pub enum SweepError {
     /// The token keys could not be read.
     #[error("cannot read the token keys")]
     Keys(#[from] SecretError),
-    /// The table could not be read.
+    /// The tables could not be read, or the sweep's state could not be written.
     #[error("cannot read the connections")]
     Store(#[from] StoreError),
+    /// The run that was begun is not there: somebody deleted its row.
+    #[error("the sweep's run has disappeared")]
+    NoRun,
 }
 
 impl From<SweepError> for Diagnostic {

@@ -14,7 +14,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let booted = Function::boot(&env, &Platform::of_lambda().await, &Registered).await;
     let function = &booted.inspect_err(telemetry::cannot_boot)?;
     lambda_runtime::run(service_fn(|event: LambdaEvent<serde_json::Value>| async move {
-        function.handle(&event.context).await
+        function.handle(&event.payload, &event.context).await
     }))
     .await
 }

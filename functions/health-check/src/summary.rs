@@ -1,103 +1,152 @@
-//! What a sweep found, in one line.
+//! What a sweep found: counts that add up over the parts of a run, and one line for the whole.
+
+use std::collections::BTreeMap;
 
 use evosync_connections::domain::{Liveness, OfflineReason, Unknown};
-use evosync_connections::store::Recorded;
+use evosync_connections::store::sweep::{Recorded, StoredConnection};
 use evosync_connections::telemetry::METRICS;
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::check::{Checked, Outcome};
-
-/// The counts of one sweep.
-#[derive(Serialize, Default, Debug, PartialEq, Eq)]
+/// The counts of a run, or of a part of one.
+#[derive(Serialize, Deserialize, Clone, Default, Debug, PartialEq)]
+#[serde(default)]
 pub struct Summary {
-    /// Whether the sweep reached the end of the table before the deadline. It may have begun in the middle.
+    /// The run's id.
+    pub run: String,
+    /// Whether the whole table is done. All else is then about the whole, otherwise about what was seen.
     pub finished: bool,
     /// Connections whose token works.
-    pub alive: usize,
+    pub alive: u64,
     /// Connections whose token does not.
-    pub dead: usize,
+    pub dead: u64,
     /// Of the dead, those that worked at the previous check.
-    pub broken: usize,
+    pub broken: u64,
     /// Of the broken, those whose stored token does not open in its row.
-    pub unreadable: usize,
+    pub unreadable: u64,
     /// Of the alive, those that did not work at the previous check.
-    pub recovered: usize,
+    pub recovered: u64,
+    /// Green connections found dead that stay green, since they are too many to be believed.
+    pub held: u64,
+    /// Whether a mass failure was held back.
+    pub tripped: bool,
     /// Checks that proved nothing because of a transient fault.
-    pub transient: usize,
+    pub transient: u64,
     /// Checks that proved nothing for another reason.
-    pub inconclusive: usize,
+    pub inconclusive: u64,
     /// Checks that failed because of our configuration, such as a missing key or a rejected app.
-    pub our_fault: usize,
+    pub our_fault: u64,
     /// Verdicts dropped because the connection changed during the check (optimistic lock).
-    pub superseded: usize,
+    pub superseded: u64,
     /// Verdicts that could not be recorded.
-    pub unrecorded: usize,
-    /// Connections that were read but not checked before the deadline.
-    pub unreached: usize,
+    pub unrecorded: u64,
+    /// Connections that were due and not asked about: their provider was given up.
+    pub unreached: u64,
+    /// Connections that were not due.
+    pub not_due: u64,
     /// Tokens re-encrypted with the current key.
-    pub resealed: usize,
+    pub resealed: u64,
     /// Rows that this build cannot check.
-    pub malformed: usize,
+    pub malformed: u64,
     /// Of those, damaged rows of a provider it knows.
-    pub damaged: usize,
-    /// The oldest last conclusive check among connections still without a conclusive answer after this
-    /// sweep; `None` if there are none.
+    pub damaged: u64,
+    /// Green connections found alive, by provider: what a mass failure is measured against.
+    pub greens: BTreeMap<String, u64>,
+    /// The oldest last conclusive check among connections that were due and still have no newer one.
     pub oldest_check: Option<Timestamp>,
+    /// The age of the last conclusive check, in the connection's own check periods: the highest of all.
+    pub oldest_check_periods: f64,
 }
 
 impl Summary {
-    pub(crate) fn count(&mut self, checked: &Checked) {
-        let (liveness, recorded) = match &checked.outcome {
-            Outcome::Made(liveness, recorded) => (liveness, recorded),
-            Outcome::NotReached => {
-                self.unreached += 1;
-                return self.note_waiting(checked.last_checked_at);
-            }
-            Outcome::NotCheckable => {
-                self.malformed += 1;
-                return;
-            }
-        };
+    /// Adds the counts of another part.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.alive += other.alive;
+        self.dead += other.dead;
+        self.broken += other.broken;
+        self.unreadable += other.unreadable;
+        self.recovered += other.recovered;
+        self.held += other.held;
+        self.tripped |= other.tripped;
+        self.transient += other.transient;
+        self.inconclusive += other.inconclusive;
+        self.our_fault += other.our_fault;
+        self.superseded += other.superseded;
+        self.unrecorded += other.unrecorded;
+        self.unreached += other.unreached;
+        self.not_due += other.not_due;
+        self.resealed += other.resealed;
+        self.malformed += other.malformed;
+        self.damaged += other.damaged;
+        for (provider, greens) in &other.greens {
+            *self.greens.entry(provider.clone()).or_default() += greens;
+        }
+        self.oldest_check = [self.oldest_check, other.oldest_check].into_iter().flatten().min();
+        self.oldest_check_periods = self.oldest_check_periods.max(other.oldest_check_periods);
+    }
+
+    /// Counts a conclusive or inconclusive answer that is in the row.
+    pub(crate) fn count(&mut self, stored: &StoredConnection, liveness: Liveness) {
+        let was_online = stored.connection.is_online;
         match liveness {
-            Liveness::Alive => self.alive += 1,
-            Liveness::Dead(_) => self.dead += 1,
+            Liveness::Alive if was_online => {
+                self.alive += 1;
+                *self.greens.entry(stored.connection.provider.key().to_owned()).or_default() += 1;
+            }
+            Liveness::Alive => {
+                self.alive += 1;
+                self.recovered += 1;
+            }
+            Liveness::Dead(reason) => {
+                self.dead += 1;
+                self.broken += u64::from(was_online);
+                self.unreadable += u64::from(was_online && reason == OfflineReason::Unreadable);
+            }
             Liveness::Unknown(Unknown::Transient) => self.transient += 1,
             Liveness::Unknown(Unknown::Inconclusive) => self.inconclusive += 1,
             Liveness::Unknown(Unknown::OurFault) => self.our_fault += 1,
         }
-        self.resealed += usize::from(checked.resealed && matches!(recorded, Ok(Recorded::Written)));
-        match (recorded, liveness) {
-            (Ok(Recorded::Superseded), _) => self.superseded += 1,
-            (Err(_), _) => {
-                self.unrecorded += 1;
-                self.note_waiting(checked.last_checked_at);
-            }
-            (Ok(Recorded::Written), Liveness::Unknown(_)) => self.note_waiting(checked.last_checked_at),
-            (Ok(Recorded::Written), Liveness::Alive) => self.recovered += usize::from(!checked.was_online),
-            (Ok(Recorded::Written), Liveness::Dead(reason)) if checked.was_online => {
-                self.broken += 1;
-                self.unreadable += usize::from(*reason == OfflineReason::Unreadable);
-            }
-            (Ok(Recorded::Written), Liveness::Dead(_)) => {}
+    }
+
+    /// Counts a row that an interrupted worker of this run has updated already.
+    pub(crate) fn count_again(&mut self, stored: &StoredConnection) {
+        let result = stored.last_attempt_result.as_deref().unwrap_or_default();
+        match result {
+            "alive" => self.count(stored, Liveness::Alive),
+            "transient" => self.transient += 1,
+            "inconclusive" => self.inconclusive += 1,
+            "our_fault" => self.our_fault += 1,
+            reason if OfflineReason::from_code(reason).is_some() => self.dead += 1,
+            _ => {}
         }
     }
 
-    fn note_waiting(&mut self, last_checked_at: Option<Timestamp>) {
-        let last = last_checked_at.unwrap_or(Timestamp::UNIX_EPOCH);
-        self.oldest_check = Some(self.oldest_check.map_or(last, |oldest| oldest.min(last)));
+    /// Counts what became of an update.
+    pub(crate) fn count_outcome<E>(&mut self, outcome: &Result<Recorded, E>) {
+        match outcome {
+            Ok(Recorded::Written) => {}
+            Ok(Recorded::Superseded) => self.superseded += 1,
+            Err(_) => self.unrecorded += 1,
+        }
     }
 
-    /// Writes the metrics as of `now` and the summary line, at level `ERROR` if an operator must act.
-    pub(crate) fn report(&self, duration: SignedDuration, now: Timestamp) {
-        self.measure(duration, now);
+    /// Notes a connection that still has no newer conclusive check.
+    pub(crate) fn note_waiting(&mut self, last_checked_at: Option<Timestamp>, periods: f64) {
+        let last = last_checked_at.unwrap_or(Timestamp::UNIX_EPOCH);
+        self.oldest_check = Some(self.oldest_check.map_or(last, |oldest| oldest.min(last)));
+        self.oldest_check_periods = self.oldest_check_periods.max(periods);
+    }
+
+    /// Writes the metrics and the line of a finished run, at level `ERROR` if an operator must act.
+    pub(crate) fn report(&self, duration: SignedDuration) {
+        self.measure(duration);
         self.log(duration);
     }
 
-    fn measure(&self, duration: SignedDuration, now: Timestamp) {
+    fn measure(&self, duration: SignedDuration) {
         tracing::info!(
             target: METRICS,
-            SweepFinished = u64::from(self.finished),
+            SweepFinished = 1,
             SweepSeconds = duration.as_secs_f64(),
             ChecksAlive = self.alive,
             ChecksDead = self.dead,
@@ -105,27 +154,29 @@ impl Summary {
             ChecksInconclusive = self.inconclusive,
             ChecksOurFault = self.our_fault,
             Broken = self.broken,
+            Held = self.held,
+            MassFailureHeld = u64::from(self.tripped),
             Unreadable = self.unreadable,
             Recovered = self.recovered,
             Unrecorded = self.unrecorded,
+            Unreached = self.unreached,
             Damaged = self.damaged,
+            Uncheckable = self.malformed,
+            OldestCheckPeriods = self.oldest_check_periods,
         );
-        // An unfinished sweep has not seen every waiting connection.
-        if self.finished {
-            let age = now.duration_since(self.oldest_check.unwrap_or(now));
-            tracing::info!(target: METRICS, OldestCheckAge = age.as_secs_f64());
-        }
     }
 
     fn log(&self, duration: SignedDuration) {
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
+                    run = self.run,
                     seconds = duration.as_secs_f64(),
-                    finished = self.finished,
                     alive = self.alive,
                     dead = self.dead,
                     broken = self.broken,
+                    held = self.held,
+                    tripped = self.tripped,
                     unreadable = self.unreadable,
                     recovered = self.recovered,
                     transient = self.transient,
@@ -134,15 +185,22 @@ impl Summary {
                     superseded = self.superseded,
                     unrecorded = self.unrecorded,
                     unreached = self.unreached,
+                    not_due = self.not_due,
                     resealed = self.resealed,
                     malformed = self.malformed,
                     damaged = self.damaged,
                     oldest_check = self.oldest_check.map(tracing::field::display),
+                    oldest_check_periods = self.oldest_check_periods,
                     "sweep finished"
                 )
             };
         }
-        let is_ill = self.our_fault > 0 || self.unreadable > 0 || self.damaged > 0 || !self.finished;
-        if is_ill { line!(error) } else { line!(info) }
+        if self.our_fault > 0 || self.unreadable > 0 || self.damaged > 0 || self.tripped {
+            line!(error);
+        } else if self.malformed > 0 || self.unreached > 0 {
+            line!(warn);
+        } else {
+            line!(info);
+        }
     }
 }

@@ -42,8 +42,7 @@ impl WebFunction for Function {
             Err(sign_in) => return Ok(sign_in),
         };
         let connection = signed_in.connections.first();
-        let page =
-            ProviderPage::new(signed_in.person, (provider, words), connection, signed_in.now, signed_in.zone);
+        let page = ProviderPage::new(signed_in.person, (provider, words), connection, &signed_in.view);
         Answer::page(&match error {
             Some(code) => page.with_error(code),
             None => page,

@@ -1,15 +1,19 @@
-//! The simulated VK and the simulated issuer only, to run beside a product that runs elsewhere:
-//! under `cargo lambda watch`, or deployed to an emulated AWS.
+//! What surrounds a product that runs elsewhere, under `cargo lambda watch` or deployed to an emulated AWS:
+//! the simulated VK, the simulated issuer, and an AWS endpoint with the template's tables and the secrets.
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser;
 use evosync_connections::platform::{Clock, Entropy};
+use local::aws::Aws;
+use local::cloudformation;
 use local::issuer::{self, Issuer};
 use local::vk::{self, Vk};
+use serde_json::json;
 use tokio::net::TcpListener;
 
-/// A simulated VK and a simulated OpenID Connect issuer.
+/// A simulated VK, a simulated OpenID Connect issuer, and DynamoDB, Secrets Manager and SQS in memory.
 #[derive(Parser)]
 struct Arguments {
     /// The product's address, as merchants type it
@@ -46,9 +50,18 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: Arguments) -> std::io::Result<()> {
+async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let product = arguments.product.trim_end_matches('/');
     let (clock, entropy) = (Clock::system(), Entropy::system());
+    let aws = Aws::start(None, &cloudformation::tables()?).await?;
+    let token_key =
+        format!("{:032x}{:032x}", u128::from_be_bytes(entropy.bytes()), u128::from_be_bytes(entropy.bytes()));
+    aws.put_secret("token-keys", &json!({ "current": "1", "1": token_key }).to_string());
+    aws.put_secret(
+        "vk-client-secret",
+        &json!({ "VK_CLIENT_SECRET": arguments.vk_client_secret }).to_string(),
+    );
+    aws.put_secret("oidc-client-secret", &arguments.oidc_client_secret);
     let app = vk::App {
         client_id: arguments.vk_client_id,
         client_secret: arguments.vk_client_secret,
@@ -63,10 +76,11 @@ async fn run(arguments: Arguments) -> std::io::Result<()> {
     let vk = Vk::start(listener, app, None, clock.clone(), entropy.clone())?;
     let listener = TcpListener::bind(("127.0.0.1", arguments.issuer_port)).await?;
     let issuer = Issuer::start(listener, client, clock, entropy)?;
+    say(&format!("aws {}", aws.url()));
     say(&format!("vk {}", vk.url()));
     say(&format!("issuer {}", issuer.url()));
     say("ready");
-    tokio::signal::ctrl_c().await
+    Ok(tokio::signal::ctrl_c().await?)
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the command says to its user")]

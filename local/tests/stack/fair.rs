@@ -83,7 +83,7 @@ impl Check for Fair {
         let renewal = tokens.refresh.map(|token| token.secret().to_owned()).unwrap_or_default();
         self.asked.lock().unwrap().push(format!("{} {renewal} {account_id}", tokens.access.secret()));
         let liveness = *self.answer.lock().unwrap();
-        Box::pin(std::future::ready(CheckAnswer { liveness, code: None, cause: None }))
+        Box::pin(std::future::ready(CheckAnswer { liveness, code: None, cause: None, rate_limited: None }))
     }
 }
 

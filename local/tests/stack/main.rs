@@ -26,6 +26,7 @@ mod running_locally;
 mod signing_in;
 mod store;
 mod support;
+mod sweep_at_scale;
 mod sweeping;
 mod telemetry;
 mod templates;

@@ -5,17 +5,20 @@ use std::collections::BTreeMap;
 
 use evosync_connections::config::Env;
 use evosync_connections::domain::{
-    Account, Actor, AnswerDigest, AttemptId, ChangedBy, Generation, Liveness, OfflineReason, Provider,
-    ReturnTo, SessionCredential, State, UserId,
+    Account, Actor, AnswerDigest, AttemptId, ChangedBy, Generation, OfflineReason, Provider, ReturnTo,
+    SessionCredential, State, UserId,
 };
 use evosync_connections::platform::{Clock, Platform};
+use evosync_connections::store::sweep::{
+    Attempt, DynamoSweepStore, Recorded, RowKey, RowUpdate, RowVerdict, Segment, StoredConnection,
+    SweepStore as _,
+};
 use evosync_connections::store::{
     Begin, CallbackStore, ConnectStore, DisconnectStore, Earlier, NewConnection, NewSession, PageStore,
-    PendingSignIn, Recorded, Removed, Saved, Seen, SignInEnd, SignInStore, Spend, SpentSignIn, SweepStore,
-    Verdict,
+    PendingSignIn, Removed, Saved, Seen, SignInEnd, SignInStore, Spend, SpentSignIn,
 };
 use futures_util::future::join_all;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use local::testing::repeatable_entropy;
 
 use crate::support::{TestStack, text};
@@ -27,7 +30,7 @@ struct Store {
     callback: CallbackStore,
     disconnect: DisconnectStore,
     sign_in: SignInStore,
-    sweep: SweepStore,
+    sweep: DynamoSweepStore,
 }
 
 fn store(test: &TestStack) -> Store {
@@ -44,7 +47,7 @@ fn store(test: &TestStack) -> Store {
         callback: CallbackStore::new(platform, env).unwrap(),
         disconnect: DisconnectStore::new(platform, env).unwrap(),
         sign_in: SignInStore::new(platform, env).unwrap(),
-        sweep: SweepStore::new(platform, env).unwrap(),
+        sweep: DynamoSweepStore::new(platform, env).unwrap(),
     }
 }
 
@@ -314,8 +317,22 @@ async fn a_tombstone_outlives_what_a_table_can_be_restored_from() {
     assert!(kept > 35 * 24 * 3_600, "{kept}");
 }
 
-fn verdict(liveness: Liveness) -> Verdict<'static> {
-    Verdict { sweep: "a sweep", correlation_id: "request", liveness, resealed: None }
+const WHOLE_TABLE: Segment = Segment { number: 0, of: 1 };
+
+fn update(stored: &StoredConnection, attempt: &str, offline: Option<OfflineReason>) -> RowUpdate {
+    let verdict = RowVerdict { offline, changed_in: offline.map(|_| "request".to_owned()) };
+    RowUpdate {
+        key: RowKey::of(&stored.connection),
+        generation: stored.generation.clone(),
+        seen_attempt: stored.last_attempt_by.clone(),
+        attempt: Some(Attempt {
+            id: attempt.to_owned(),
+            at: Timestamp::UNIX_EPOCH,
+            result: offline.map_or("alive", OfflineReason::code),
+            verdict: Some(verdict),
+        }),
+        resealed: None,
+    }
 }
 
 #[tokio::test]
@@ -323,15 +340,19 @@ async fn a_verdict_is_recorded_for_the_generation_it_was_reached_on() {
     let test = TestStack::start().await;
     let store = store(&test);
     store.save(1).await;
-    let stored = store.sweep.scan(None).await.unwrap().connections.remove(0);
+    let read = async || store.sweep.scan(WHOLE_TABLE, None).await.unwrap().connections.remove(0);
+    let record = async |update| store.sweep.record(&[update]).await.remove(0).unwrap();
+    let stored = read().await;
     store.save(2).await;
-    for liveness in [Liveness::Dead(OfflineReason::TokenRejected), Liveness::Alive] {
-        assert_eq!(store.sweep.record(&stored, verdict(liveness)).await.unwrap(), Recorded::Superseded);
+    for offline in [Some(OfflineReason::TokenRejected), None] {
+        assert_eq!(record(update(&stored, "a", offline)).await, Recorded::Superseded);
     }
-    let stored = store.sweep.scan(None).await.unwrap().connections.remove(0);
-    let dead = Liveness::Dead(OfflineReason::TokenRejected);
-    assert_eq!(store.sweep.record(&stored, verdict(dead)).await.unwrap(), Recorded::Written);
+    let dead = update(&read().await, "a", Some(OfflineReason::TokenRejected));
+    assert_eq!(record(dead.clone()).await, Recorded::Written);
     assert_eq!(text(&test.connections().row().await, "offline_reason"), "token_rejected");
+    assert_eq!(record(dead).await, Recorded::Written, "the same attempt, repeated");
+    let overtaken = RowUpdate { seen_attempt: None, ..update(&read().await, "b", None) };
+    assert_eq!(record(overtaken).await, Recorded::Superseded, "somebody has tried in the meantime");
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ fn template() -> Template {
         named("OidcClientSecretId", "oidc"),
         named("VkExtraCa", ""),
         named("FailedEvents", "https://sqs.example/failed-events"),
+        named("SweepQueue", "https://sqs.example/sweep"),
     ]);
     let attributes = HashMap::from([
         named("HttpApi.ApiEndpoint", "https://api.example"),

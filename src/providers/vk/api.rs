@@ -1,5 +1,6 @@
 //! VK's API: whose a token is, what it may do, whether it lives.
 
+use reqwest::StatusCode;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -12,6 +13,7 @@ use crate::domain::secret::AccessToken;
 use crate::domain::{Account, Liveness, Unknown};
 use crate::error_chain::Cause;
 use crate::http_client::{HttpAnswer, HttpClient, HttpError};
+use crate::providers::RateLimited;
 
 /// Calls the API's methods with a user's token.
 #[derive(Clone)]
@@ -29,6 +31,8 @@ pub(super) struct Fault {
     pub(super) code: Option<i64>,
     /// What happened.
     pub(super) cause: Cause,
+    /// Set where VK asks for fewer calls.
+    pub(super) rate_limited: Option<RateLimited>,
 }
 
 /// The owner of a token.
@@ -106,8 +110,11 @@ fn read<T: DeserializeOwned>(answer: &HttpAnswer) -> Result<T, Fault> {
     if answer.is_challenge() {
         return Err(Fault::unknown(Unknown::Inconclusive, Cause::new("an anti-bot page")));
     }
+    let retry_after = answer.retry_after();
     if answer.is_outage() {
-        return Err(Fault::unknown(Unknown::Transient, status()));
+        let asks = answer.status == StatusCode::TOO_MANY_REQUESTS || retry_after.is_some();
+        let rate_limited = asks.then_some(RateLimited { retry_after });
+        return Err(Fault { rate_limited, ..Fault::unknown(Unknown::Transient, status()) });
     }
     match serde_json::from_slice(&answer.body) {
         Ok(Envelope { error: Some(error), .. }) => match error.value() {
@@ -115,6 +122,7 @@ fn read<T: DeserializeOwned>(answer: &HttpAnswer) -> Result<T, Fault> {
                 liveness: error.liveness(),
                 code: Some(error.code()),
                 cause: Cause::new(error.to_string()),
+                rate_limited: error.is_rate_limit().then_some(RateLimited { retry_after }),
             }),
             None => Err(Fault::odd("an error without a code")),
         },
@@ -128,7 +136,7 @@ fn read<T: DeserializeOwned>(answer: &HttpAnswer) -> Result<T, Fault> {
 
 impl Fault {
     fn unknown(class: Unknown, cause: Cause) -> Self {
-        Self { liveness: Liveness::Unknown(class), code: None, cause }
+        Self { liveness: Liveness::Unknown(class), code: None, cause, rate_limited: None }
     }
 
     /// An answer that proves nothing.

@@ -10,8 +10,8 @@ use crate::providers::{Check, CheckAnswer};
 impl Check for Api {
     fn check(&self, tokens: TokenSet, account_id: String) -> BoxFuture<'_, CheckAnswer> {
         Box::pin(async move {
-            let unless =
-                |liveness, cause| CheckAnswer { liveness, code: None, cause: Some(Cause::new(cause)) };
+            let answer = |liveness, cause| CheckAnswer { liveness, code: None, cause, rate_limited: None };
+            let unless = |liveness, cause| answer(liveness, Some(Cause::new(cause)));
             match self.profile(&tokens.access).await {
                 Ok(profile) if profile.account.id != account_id => {
                     unless(Liveness::Unknown(Unknown::Inconclusive), "another account answered")
@@ -20,8 +20,10 @@ impl Check for Api {
                     Liveness::Dead(OfflineReason::AccountUnavailable),
                     "VK calls the account unavailable",
                 ),
-                Ok(_) => CheckAnswer { liveness: Liveness::Alive, code: None, cause: None },
-                Err(Fault { liveness, code, cause }) => CheckAnswer { liveness, code, cause: Some(cause) },
+                Ok(_) => answer(Liveness::Alive, None),
+                Err(Fault { liveness, code, cause, rate_limited }) => {
+                    CheckAnswer { liveness, code, cause: Some(cause), rate_limited }
+                }
             }
         })
     }

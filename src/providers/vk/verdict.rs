@@ -52,6 +52,11 @@ impl ApiError {
         }
     }
 
+    /// Whether VK asks for fewer calls: too many a second, flood control, or a method's own limit.
+    pub(super) fn is_rate_limit(&self) -> bool {
+        matches!(self.code(), 6 | 9 | 29)
+    }
+
     fn says(&self, parts: &[&str]) -> bool {
         let message = self.message.as_ref().and_then(Lenient::text).unwrap_or_default().to_lowercase();
         parts.iter().any(|part| message.contains(part))

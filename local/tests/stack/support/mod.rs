@@ -95,12 +95,15 @@ fn clock() -> ManualClock {
 
 fn options<const N: usize>(clock: &ManualClock, parameters: [(&str, &str); N]) -> Options {
     let owned = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    // The schedule does not run in tests; its period is what a deployment has.
+    let mut parameters = HashMap::from([("SweepEvery".to_owned(), "15".to_owned())]);
+    parameters.extend(owned);
     Options {
         port: 0,
         folder: None,
         clock: Clock::new(clock.clone()),
         entropy: repeatable_entropy(),
-        parameters: HashMap::from(owned),
+        parameters,
     }
 }
 

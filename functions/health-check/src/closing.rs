@@ -1,0 +1,132 @@
+//! The end of a run: suspects are asked again, and a guard decides whether their deaths are believed. Only
+//! here does a green connection turn red by a provider's word.
+
+use std::collections::BTreeMap;
+
+use evosync_connections::domain::{Liveness, OfflineReason};
+use evosync_connections::error_chain::chain;
+use evosync_connections::store::StoreError;
+use evosync_connections::store::sweep::{MOST_UPDATES, RowKey, RowUpdate, Run, StoredConnection, SweepStore};
+use futures_util::{StreamExt as _, stream};
+
+use crate::check::{Checked, Checker, HELD, SUSPECTED};
+use crate::summary::Summary;
+
+/// So many broken connections in one run are always believed.
+const FEW: u64 = 5;
+
+/// More than this part of the connections that work is a mass failure: one in twenty.
+const ONE_IN: u64 = 20;
+
+/// What decides about suspects.
+pub(crate) struct Closing<'a> {
+    pub(crate) store: &'a dyn SweepStore,
+    pub(crate) checker: &'a Checker<'a>,
+    pub(crate) run: &'a Run,
+    pub(crate) concurrency: usize,
+}
+
+/// What was found about the suspects of one provider.
+#[derive(Default)]
+struct Found {
+    /// Dead by two answers.
+    candidates: Vec<(StoredConnection, OfflineReason)>,
+    /// Suspects that no list has.
+    left_out: u64,
+}
+
+impl Closing<'_> {
+    /// Decides about all suspects. False if the deadline came first; then nothing is decided.
+    pub(crate) async fn decide(
+        &self,
+        suspects: Vec<RowKey>,
+        left_out: u64,
+        summary: &mut Summary,
+    ) -> Result<bool, StoreError> {
+        let mut found = BTreeMap::<String, Found>::new();
+        let mut settled = Vec::new();
+        let mut answers =
+            stream::iter(suspects).map(|key| self.ask_again(key)).buffer_unordered(self.concurrency);
+        while let Some(answer) = answers.next().await {
+            let Some((stored, answer)) = answer? else {
+                summary.superseded += 1;
+                continue;
+            };
+            let provider = stored.connection.provider.key().to_owned();
+            match answer {
+                Checked::Answered(Liveness::Dead(reason)) => {
+                    found.entry(provider).or_default().candidates.push((stored, reason));
+                }
+                Checked::Answered(liveness) => settled.push((stored, liveness)),
+                Checked::NotReached if self.checker.has_given_up(&stored) => summary.unreached += 1,
+                Checked::NotReached => return Ok(false),
+                Checked::NotCheckable => summary.malformed += 1,
+            }
+        }
+        drop(answers);
+        if left_out > 0 {
+            // They are of some provider, and there is no telling of which: the guard must trip for each.
+            for found in found.values_mut() {
+                found.left_out = left_out;
+            }
+            summary.held += left_out;
+        }
+        for (stored, liveness) in settled {
+            summary.count(&stored, liveness);
+            self.record(vec![self.checker.verdict(&stored, liveness)], summary).await;
+        }
+        for (provider, found) in found {
+            self.decide_for(&provider, found, summary).await;
+        }
+        Ok(true)
+    }
+
+    /// Asks again about a suspect as its row is now. `None` if it is no longer what was suspected.
+    async fn ask_again(&self, key: RowKey) -> Result<Option<(StoredConnection, Checked)>, StoreError> {
+        let Some(stored) = self.store.read(key).await? else { return Ok(None) };
+        let is_suspect = stored.last_attempt_result.as_deref() == Some(SUSPECTED)
+            && stored.last_attempt_by.as_deref().is_some_and(|by| crate::is_attempt_of(by, &self.run.id));
+        if !is_suspect {
+            return Ok(None);
+        }
+        let answer = self.checker.check(&stored).await;
+        Ok(Some((stored, answer)))
+    }
+
+    /// The guard against mass failures.
+    async fn decide_for(&self, provider: &str, found: Found, summary: &mut Summary) {
+        let count = u64::try_from(found.candidates.len()).unwrap_or(u64::MAX).saturating_add(found.left_out);
+        let greens = summary.greens.get(provider).copied().unwrap_or_default();
+        let is_mass = found.left_out > 0 || (count > FEW && count * ONE_IN > greens);
+        let now = self.checker.platform.clock.now();
+        let is_allowed = self.run.allow_until.is_some_and(|until| until > now);
+        let holds = is_mass && !is_allowed;
+        if holds {
+            tracing::error!(provider, count, greens, "mass failure held back");
+            summary.tripped = true;
+        }
+        let mut updates = Vec::new();
+        for (stored, reason) in found.candidates {
+            if holds {
+                summary.held += 1;
+                updates.push(self.checker.attempt(&stored, HELD, None));
+            } else {
+                let liveness = Liveness::Dead(reason);
+                summary.count(&stored, liveness);
+                updates.push(self.checker.verdict(&stored, liveness));
+            }
+        }
+        self.record(updates, summary).await;
+    }
+
+    async fn record(&self, updates: Vec<RowUpdate>, summary: &mut Summary) {
+        for batch in updates.chunks(MOST_UPDATES) {
+            for outcome in self.store.record(batch).await {
+                if let Err(error) = &outcome {
+                    tracing::error!(error = chain(error), "cannot record the verdict");
+                }
+                summary.count_outcome(&outcome);
+            }
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Checks the connections of one page of the scan and records what was found.
+
+use std::collections::BTreeSet;
+
+use evosync_connections::domain::{Liveness, OfflineReason};
+use evosync_connections::error_chain::chain;
+use evosync_connections::store::StoreError;
+use evosync_connections::store::sweep::{
+    Cursor, MOST_UPDATES, Recorded, RowKey, RowUpdate, Run, ScanPage, StoredConnection, SweepStore,
+};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{StreamExt as _, select_biased, stream};
+use jiff::SignedDuration;
+
+use crate::check::{Checked, Checker, SUSPECTED};
+use crate::summary::Summary;
+
+/// What checks pages.
+pub(crate) struct PageChecker<'a> {
+    pub(crate) store: &'a dyn SweepStore,
+    pub(crate) checker: &'a Checker<'a>,
+    pub(crate) run: &'a Run,
+    /// How often sweeps begin.
+    pub(crate) every: SignedDuration,
+    /// Checks in flight.
+    pub(crate) concurrency: usize,
+}
+
+/// A page that was checked.
+#[derive(Default)]
+pub(crate) struct CheckedPage {
+    pub(crate) summary: Summary,
+    pub(crate) suspects: BTreeSet<RowKey>,
+    /// Where the next page begins; `None` after the last.
+    pub(crate) next: Option<Cursor>,
+    /// Connections that the deadline left no time for.
+    pub(crate) out_of_time: u64,
+}
+
+/// An update to be written, and what it counts for once it is.
+struct Pending {
+    stored: StoredConnection,
+    update: RowUpdate,
+    /// The answer; `None` for a row that is only re-encrypted.
+    liveness: Option<Liveness>,
+}
+
+impl Pending {
+    fn is_suspicion(&self) -> bool {
+        self.update.attempt.as_ref().is_some_and(|attempt| attempt.result == SUSPECTED)
+    }
+}
+
+impl PageChecker<'_> {
+    /// Checks what is due. Interrupted and done again, it asks about no connection twice: the rows say which
+    /// were tried in this run.
+    pub(crate) async fn check(&self, page: ScanPage) -> CheckedPage {
+        let mut checked = CheckedPage { next: page.next, ..CheckedPage::default() };
+        checked.summary.malformed = page.malformed;
+        checked.summary.damaged = page.damaged;
+        let (mut due, mut batch) = (Vec::new(), Vec::new());
+        for stored in page.connections {
+            if self.is_to_be_asked(&stored, &mut checked) {
+                due.push(stored);
+            } else if let Some(update) = self.checker.re_encryption(&stored) {
+                batch.push(Pending { stored, update, liveness: None });
+            }
+        }
+        self.ask_and_record(due, batch, &mut checked).await;
+        checked
+    }
+
+    /// Writes in full batches while checks go on.
+    async fn ask_and_record(
+        &self,
+        due: Vec<StoredConnection>,
+        mut batch: Vec<Pending>,
+        page: &mut CheckedPage,
+    ) {
+        let ask = async |stored: StoredConnection| (self.checker.check(&stored).await, stored);
+        let mut answers = stream::iter(due).map(ask).buffer_unordered(self.concurrency).fuse();
+        let mut writes = FuturesUnordered::new();
+        loop {
+            while batch.len() >= MOST_UPDATES {
+                writes.push(self.record(batch.drain(..MOST_UPDATES).collect()));
+            }
+            select_biased! {
+                written = writes.select_next_some() => self.count(written, page),
+                (answer, stored) = answers.select_next_some() => {
+                    batch.extend(self.pending(&answer, stored, page));
+                }
+                complete => break,
+            }
+        }
+        if !batch.is_empty() {
+            self.count(self.record(batch).await, page);
+        }
+    }
+
+    /// Whether a connection is due and can be asked about; counts it otherwise.
+    fn is_to_be_asked(&self, stored: &StoredConnection, page: &mut CheckedPage) -> bool {
+        if self.was_tried_in_this_run(stored) {
+            match stored.last_attempt_result.as_deref() {
+                Some(SUSPECTED) => drop(page.suspects.insert(RowKey::of(&stored.connection))),
+                _ => page.summary.count_again(stored),
+            }
+            return false;
+        }
+        if !self.is_due(stored) {
+            page.summary.not_due += 1;
+            let periods = self.age_in_periods(stored);
+            page.summary.oldest_check_periods = page.summary.oldest_check_periods.max(periods);
+            return false;
+        }
+        if self.checker.has_given_up(stored) {
+            page.summary.unreached += 1;
+            self.note_waiting(stored, page);
+            return false;
+        }
+        true
+    }
+
+    fn was_tried_in_this_run(&self, stored: &StoredConnection) -> bool {
+        stored.last_attempt_by.as_deref().is_some_and(|by| crate::is_attempt_of(by, &self.run.id))
+    }
+
+    /// A fifth of the period is allowed for sweeps that do not begin to the second.
+    fn is_due(&self, stored: &StoredConnection) -> bool {
+        let Some(tried) = stored.last_attempt_at.filter(|_| !self.run.forced) else { return true };
+        let by = self.run.due_by(stored.connection.provider);
+        let period = stored.connection.check_period(stored.updated_at, by, self.every);
+        by.duration_since(tried) >= period * 4 / 5
+    }
+
+    fn age_in_periods(&self, stored: &StoredConnection) -> f64 {
+        let now = self.checker.platform.clock.now();
+        let Some(checked) = stored.connection.last_checked_at else { return f64::from(u32::MAX) };
+        let period = stored.connection.check_period(stored.updated_at, now, self.every);
+        now.duration_since(checked).as_secs_f64() / period.as_secs_f64()
+    }
+
+    fn note_waiting(&self, stored: &StoredConnection, page: &mut CheckedPage) {
+        page.summary.note_waiting(stored.connection.last_checked_at, self.age_in_periods(stored));
+    }
+
+    /// The update for an answer; counts where there is none. A first final answer about a green connection
+    /// is only noted, unless the row itself says that the token's time has run out.
+    fn pending(&self, answer: &Checked, stored: StoredConnection, page: &mut CheckedPage) -> Option<Pending> {
+        let liveness = match *answer {
+            Checked::Answered(liveness) => liveness,
+            Checked::NotCheckable => {
+                page.summary.malformed += 1;
+                return None;
+            }
+            Checked::NotReached => {
+                page.summary.unreached += 1;
+                page.out_of_time += u64::from(!self.checker.has_given_up(&stored));
+                self.note_waiting(&stored, page);
+                return None;
+            }
+        };
+        let is_suspicious = stored.connection.is_online
+            && matches!(liveness, Liveness::Dead(reason) if reason != OfflineReason::TokenExpired);
+        let update = if is_suspicious {
+            self.checker.attempt(&stored, SUSPECTED, None)
+        } else {
+            self.checker.verdict(&stored, liveness)
+        };
+        Some(Pending { stored, update, liveness: Some(liveness) })
+    }
+
+    async fn record(&self, batch: Vec<Pending>) -> Vec<(Pending, Result<Recorded, StoreError>)> {
+        let updates: Vec<_> = batch.iter().map(|pending| pending.update.clone()).collect();
+        let outcomes = self.store.record(&updates).await;
+        batch.into_iter().zip(outcomes).collect()
+    }
+
+    fn count(&self, written: Vec<(Pending, Result<Recorded, StoreError>)>, page: &mut CheckedPage) {
+        for (pending, outcome) in written {
+            if let Err(error) = &outcome {
+                tracing::error!(error = chain(error), "cannot record the verdict");
+                self.note_waiting(&pending.stored, page);
+            }
+            page.summary.count_outcome(&outcome);
+            if matches!(outcome, Ok(Recorded::Written)) {
+                page.summary.resealed += u64::from(pending.update.resealed.is_some());
+            }
+            match pending.liveness {
+                Some(_) if pending.is_suspicion() => {
+                    if matches!(outcome, Ok(Recorded::Written)) {
+                        page.suspects.insert(RowKey::of(&pending.stored.connection));
+                    }
+                }
+                Some(liveness) => {
+                    page.summary.count(&pending.stored, liveness);
+                    if matches!(liveness, Liveness::Unknown(_)) {
+                        self.note_waiting(&pending.stored, page);
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The sweep's store in DynamoDB.
+
+use aws_sdk_dynamodb::Client;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+
+use super::super::batch_write::BatchWrite;
+use super::{
+    Answer, Cursor, Lease, PartOf, Progress, Recorded, RowKey, RowUpdate, Run, ScanPage, Segment,
+    StoredConnection, SweepStore, state, table,
+};
+use crate::config::{ConfigError, Env};
+use crate::domain::Provider;
+use crate::platform::Platform;
+
+/// The two tables as the sweep sees them.
+pub struct DynamoSweepStore {
+    pub(super) client: Client,
+    pub(super) writes: BatchWrite,
+    pub(super) connections: String,
+    pub(super) sessions: String,
+}
+
+impl DynamoSweepStore {
+    /// The store of the configured tables.
+    pub fn new(platform: &Platform, env: &Env) -> Result<Self, ConfigError> {
+        Ok(Self {
+            client: Client::new(&platform.aws),
+            writes: BatchWrite::new(platform),
+            connections: env.connections_table()?,
+            sessions: env.sessions_table()?,
+        })
+    }
+}
+
+impl SweepStore for DynamoSweepStore {
+    fn table(&self) -> &str {
+        &self.connections
+    }
+
+    fn scan(&self, segment: Segment, after: Option<Cursor>) -> Answer<'_, ScanPage> {
+        table::scan(self, segment, after).boxed()
+    }
+
+    fn read(&self, key: RowKey) -> Answer<'_, Option<StoredConnection>> {
+        table::read(self, key).boxed()
+    }
+
+    fn record<'a>(
+        &'a self,
+        updates: &'a [RowUpdate],
+    ) -> BoxFuture<'a, Vec<Result<Recorded, super::StoreError>>> {
+        table::record(self, updates).boxed()
+    }
+
+    fn run(&self) -> Answer<'_, Option<Run>> {
+        state::run(self).boxed()
+    }
+
+    fn begin<'a>(&'a self, previous: Option<&'a str>, run: &'a Run) -> Answer<'a, bool> {
+        state::begin(self, previous, run).boxed()
+    }
+
+    fn lease<'a>(&'a self, part: PartOf<'a>, lease: Lease<'a>) -> Answer<'a, Option<Progress>> {
+        state::lease(self, part, lease).boxed()
+    }
+
+    fn checkpoint<'a>(
+        &'a self,
+        part: PartOf<'a>,
+        worker: &'a str,
+        progress: &'a Progress,
+        ends_lease: bool,
+    ) -> Answer<'a, bool> {
+        state::checkpoint(self, part, worker, progress, ends_lease).boxed()
+    }
+
+    fn progress<'a>(&'a self, part: PartOf<'a>) -> Answer<'a, Option<Progress>> {
+        state::progress(self, part).boxed()
+    }
+
+    fn complete<'a>(&'a self, run: &'a str, segment: u32) -> Answer<'a, Option<Run>> {
+        state::complete(self, run, segment).boxed()
+    }
+
+    fn give_up<'a>(&'a self, run: &'a str, provider: Provider) -> Answer<'a, ()> {
+        state::give_up(self, run, provider).boxed()
+    }
+
+    fn finish<'a>(&'a self, run: &'a str, at: Timestamp, summary: &'a str) -> Answer<'a, bool> {
+        state::finish(self, run, at, summary).boxed()
+    }
+}
