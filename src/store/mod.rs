@@ -46,7 +46,8 @@ pub struct StoreError {
 }
 
 impl StoreError {
-    fn new(operation: &'static str, cause: impl Into<String>) -> Self {
+    /// An error of an operation, with its cause.
+    pub fn new(operation: &'static str, cause: impl Into<String>) -> Self {
         Self { operation, cause: Cause::new(cause) }
     }
 

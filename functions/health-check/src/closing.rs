@@ -31,8 +31,22 @@ pub(crate) struct Closing<'a> {
 struct Found {
     /// Dead by two answers.
     candidates: Vec<(StoredConnection, OfflineReason)>,
+    /// Held back before this closing was interrupted.
+    held: u64,
     /// Suspects that no list has.
     left_out: u64,
+}
+
+/// What a suspect is by now.
+enum Suspect {
+    /// It was asked about again.
+    Asked(Box<StoredConnection>, Checked),
+    /// It was held back.
+    Held(String),
+    /// It has turned red.
+    Broken,
+    /// It was replaced, removed, or found alive.
+    Gone,
 }
 
 impl Closing<'_> {
@@ -48,9 +62,20 @@ impl Closing<'_> {
         let mut answers =
             stream::iter(suspects).map(|key| self.ask_again(key)).buffer_unordered(self.concurrency);
         while let Some(answer) = answers.next().await {
-            let Some((stored, answer)) = answer? else {
-                summary.superseded += 1;
-                continue;
+            let (stored, answer) = match answer? {
+                Suspect::Asked(stored, answer) => (*stored, answer),
+                Suspect::Held(provider) => {
+                    found.entry(provider).or_default().held += 1;
+                    continue;
+                }
+                Suspect::Broken => {
+                    (summary.dead, summary.broken) = (summary.dead + 1, summary.broken + 1);
+                    continue;
+                }
+                Suspect::Gone => {
+                    summary.superseded += 1;
+                    continue;
+                }
             };
             let provider = stored.connection.provider.key().to_owned();
             match answer {
@@ -81,23 +106,32 @@ impl Closing<'_> {
         Ok(true)
     }
 
-    /// Asks again about a suspect as its row is now. `None` if it is no longer what was suspected.
-    async fn ask_again(&self, key: RowKey) -> Result<Option<(StoredConnection, Checked)>, StoreError> {
-        let Some(stored) = self.store.read(key).await? else { return Ok(None) };
-        let is_suspect = stored.last_attempt_result.as_deref() == Some(SUSPECTED)
-            && stored.last_attempt_by.as_deref().is_some_and(|by| crate::is_attempt_of(by, &self.run.id));
-        if !is_suspect {
-            return Ok(None);
+    /// Asks again about a suspect as its row is now, unless this closing has decided about it already and was
+    /// interrupted then.
+    async fn ask_again(&self, key: RowKey) -> Result<Suspect, StoreError> {
+        let Some(stored) = self.store.read(key).await? else { return Ok(Suspect::Gone) };
+        let tried_by = stored.last_attempt_by.as_deref().unwrap_or_default();
+        if !crate::is_attempt_of(tried_by, &self.run.id) {
+            return Ok(Suspect::Gone);
         }
-        let answer = self.checker.check(&stored).await;
-        Ok(Some((stored, answer)))
+        Ok(match stored.last_attempt_result.as_deref() {
+            Some(SUSPECTED) => {
+                let answer = self.checker.check(&stored).await;
+                Suspect::Asked(Box::new(stored), answer)
+            }
+            Some(HELD) => Suspect::Held(stored.connection.provider.key().to_owned()),
+            _ if !stored.connection.is_online => Suspect::Broken,
+            _ => Suspect::Gone,
+        })
     }
 
     /// The guard against mass failures.
     async fn decide_for(&self, provider: &str, found: Found, summary: &mut Summary) {
         let count = u64::try_from(found.candidates.len()).unwrap_or(u64::MAX).saturating_add(found.left_out);
-        let greens = summary.greens.get(provider).copied().unwrap_or_default();
-        let is_mass = found.left_out > 0 || (count > FEW && count * ONE_IN > greens);
+        let known = |counts: &BTreeMap<String, u64>| counts.get(provider).copied().unwrap_or_default();
+        let (greens, count) = (known(&summary.greens), count.saturating_add(known(&summary.doubtful)));
+        let goes_on = found.held > 0 || found.left_out > 0;
+        let is_mass = goes_on || (count > FEW && count * ONE_IN > greens);
         let now = self.checker.platform.clock.now();
         let is_allowed = self.run.allow_until.is_some_and(|until| until > now);
         let holds = is_mass && !is_allowed;
@@ -105,6 +139,7 @@ impl Closing<'_> {
             tracing::error!(provider, count, greens, "mass failure held back");
             summary.tripped = true;
         }
+        summary.held += found.held;
         let mut updates = Vec::new();
         for (stored, reason) in found.candidates {
             if holds {

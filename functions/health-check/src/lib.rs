@@ -24,9 +24,11 @@ use evosync_connections::config::{ConfigError, Env, Sweep};
 use evosync_connections::error_chain::chain;
 use evosync_connections::platform::{Platform, warm_up};
 use evosync_connections::providers::{Check, PerProvider, Registry};
-use evosync_connections::sealing::TokenKeySource;
+use evosync_connections::sealing::{TokenKeySource, TokenKeys};
+use evosync_connections::secrets::SecretError;
 use evosync_connections::store::sweep::{DynamoSweepStore, SweepStore};
-use futures_util::TryFutureExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, TryFutureExt as _};
 use lambda_runtime::{Context, Diagnostic};
 use serde_json::Value;
 use tracing::Instrument as _;
@@ -43,9 +45,21 @@ pub struct Function {
     store: Box<dyn SweepStore>,
     queue: Option<Box<dyn Queue>>,
     providers: PerProvider<Box<dyn Check>>,
-    keys: TokenKeySource,
+    keys: Box<dyn KeySource>,
     bounds: Sweep,
     platform: Platform,
+}
+
+/// Where the sweep gets the token keys from.
+pub trait KeySource: Send + Sync {
+    /// The keys as they are now.
+    fn reread(&self) -> BoxFuture<'_, Result<TokenKeys, SecretError>>;
+}
+
+impl KeySource for TokenKeySource {
+    fn reread(&self) -> BoxFuture<'_, Result<TokenKeys, SecretError>> {
+        self.reread().boxed()
+    }
 }
 
 impl Function {
@@ -55,19 +69,31 @@ impl Function {
         platform: &Platform,
         registry: &(impl Registry + ?Sized),
     ) -> Result<Self, ConfigError> {
-        let function = Self {
-            store: Box::new(DynamoSweepStore::new(platform, env)?),
-            queue: SqsQueue::of(platform, env),
-            providers: PerProvider::build(|provider| registry.check(provider, env, platform))?,
-            keys: TokenKeySource::new(platform, env.token_keys_secret()?),
-            bounds: env.sweep()?,
-            platform: platform.clone(),
-        };
+        let function = Self::new(
+            Box::new(DynamoSweepStore::new(platform, env)?),
+            SqsQueue::of(platform, env),
+            PerProvider::build(|provider| registry.check(provider, env, platform))?,
+            Box::new(TokenKeySource::new(platform, env.token_keys_secret()?)),
+            env.sweep()?,
+            platform.clone(),
+        );
         futures_util::join!(
             warm_up(async { function.store.run().await.map(drop) }),
-            warm_up(async { function.keys.keys().await.map(drop) }),
+            warm_up(async { function.keys.reread().await.map(drop) }),
         );
         Ok(function)
+    }
+
+    /// A function of parts of one's own.
+    pub fn new(
+        store: Box<dyn SweepStore>,
+        queue: Option<Box<dyn Queue>>,
+        providers: PerProvider<Box<dyn Check>>,
+        keys: Box<dyn KeySource>,
+        bounds: Sweep,
+        platform: Platform,
+    ) -> Self {
+        Self { store, queue, providers, keys, bounds, platform }
     }
 
     /// Does what the event asks for and answers with what was found: by the whole run if that is finished.

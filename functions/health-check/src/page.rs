@@ -31,6 +31,8 @@ pub(crate) struct PageChecker<'a> {
 pub(crate) struct CheckedPage {
     pub(crate) summary: Summary,
     pub(crate) suspects: BTreeSet<RowKey>,
+    /// Suspects whose rows could not be updated, so that nobody will ask again.
+    pub(crate) suspects_left_out: u64,
     /// Where the next page begins; `None` after the last.
     pub(crate) next: Option<Cursor>,
     /// Connections that the deadline left no time for.
@@ -108,12 +110,14 @@ impl PageChecker<'_> {
         }
         if !self.is_due(stored) {
             page.summary.not_due += 1;
+            page.summary.count_known(stored);
             let periods = self.age_in_periods(stored);
             page.summary.oldest_check_periods = page.summary.oldest_check_periods.max(periods);
             return false;
         }
         if self.checker.has_given_up(stored) {
             page.summary.unreached += 1;
+            page.summary.count_known(stored);
             self.note_waiting(stored, page);
             return false;
         }
@@ -186,11 +190,13 @@ impl PageChecker<'_> {
                 page.summary.resealed += u64::from(pending.update.resealed.is_some());
             }
             match pending.liveness {
-                Some(_) if pending.is_suspicion() => {
-                    if matches!(outcome, Ok(Recorded::Written)) {
+                Some(_) if pending.is_suspicion() => match outcome {
+                    Ok(Recorded::Written) => {
                         page.suspects.insert(RowKey::of(&pending.stored.connection));
                     }
-                }
+                    Ok(Recorded::Superseded) => {}
+                    Err(_) => page.suspects_left_out += 1,
+                },
                 Some(liveness) => {
                     page.summary.count(&pending.stored, liveness);
                     if matches!(liveness, Liveness::Unknown(_)) {

@@ -8,6 +8,8 @@ use evosync_connections::telemetry::METRICS;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::check::{HELD, SUSPECTED};
+
 /// The counts of a run, or of a part of one.
 #[derive(Serialize, Deserialize, Clone, Default, Debug, PartialEq)]
 #[serde(default)]
@@ -50,8 +52,12 @@ pub struct Summary {
     pub malformed: u64,
     /// Of those, damaged rows of a provider it knows.
     pub damaged: u64,
-    /// Green connections found alive, by provider: what a mass failure is measured against.
+    /// Green connections whose last answer says that they are alive, by provider: what a mass failure is
+    /// measured against.
     pub greens: BTreeMap<String, u64>,
+    /// Green connections whose last answer says that they are dead, and which are not asked about in this
+    /// run, by provider.
+    pub doubtful: BTreeMap<String, u64>,
     /// The oldest last conclusive check among connections that were due and still have no newer one.
     pub oldest_check: Option<Timestamp>,
     /// The age of the last conclusive check, in the connection's own check periods: the highest of all.
@@ -81,6 +87,9 @@ impl Summary {
         for (provider, greens) in &other.greens {
             *self.greens.entry(provider.clone()).or_default() += greens;
         }
+        for (provider, doubtful) in &other.doubtful {
+            *self.doubtful.entry(provider.clone()).or_default() += doubtful;
+        }
         self.oldest_check = [self.oldest_check, other.oldest_check].into_iter().flatten().min();
         self.oldest_check_periods = self.oldest_check_periods.max(other.oldest_check_periods);
     }
@@ -105,6 +114,18 @@ impl Summary {
             Liveness::Unknown(Unknown::Transient) => self.transient += 1,
             Liveness::Unknown(Unknown::Inconclusive) => self.inconclusive += 1,
             Liveness::Unknown(Unknown::OurFault) => self.our_fault += 1,
+        }
+    }
+
+    /// Counts what is known of a connection that is not asked about in this run.
+    pub(crate) fn count_known(&mut self, stored: &StoredConnection) {
+        let known = match stored.last_attempt_result.as_deref() {
+            Some(SUSPECTED | HELD) => &mut self.doubtful,
+            Some("alive") => &mut self.greens,
+            _ => return,
+        };
+        if stored.connection.is_online {
+            *known.entry(stored.connection.provider.key().to_owned()).or_default() += 1;
         }
     }
 

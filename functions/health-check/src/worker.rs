@@ -350,6 +350,7 @@ impl SegmentWork<'_> {
         let mut counts = counts(&self.progress);
         counts.add(&page.summary);
         self.progress.counts = serde_json::to_value(&counts).unwrap_or_default();
+        self.progress.suspects_left_out += page.suspects_left_out;
         for suspect in page.suspects {
             if self.progress.suspects.len() < MOST_SUSPECTS {
                 self.progress.suspects.insert(suspect);
