@@ -43,7 +43,8 @@ class DeployedJourney(Journey):
     token key is rotated while an account is connected."""
 
     def __init__(self, address, vk, issuer, deployment):
-        super().__init__(address, vk, issuer, lambda: json.loads(deployment.operate("sweep")))
+        super().__init__(address, vk, issuer, deployment.sweep)
+        self.parts_of_the_sweep = deployment.parts_of_the_sweep
         self.operate, self.wait_for_events = deployment.operate, deployment.wait_for_events
 
     def steps(self):
@@ -56,6 +57,12 @@ class DeployedJourney(Journey):
             self.the_operator_rotates_the_token_key,
         ]
         return [*steps, self.the_disconnection_is_announced]
+
+    def a_sweep_finds_the_token_alive(self):
+        summary = self.sweep()
+        assert (summary["alive"], summary["finished"]) == (1, True), summary
+        parts = self.parts_of_the_sweep(summary["run"])
+        assert [parts[number]["done"] for number in ["0", "1"]] == [True, True], parts
 
     def a_revoked_token_is_found_by_the_sweep(self):
         self.browser.post(f"{self.vk}/control/revoke", data={"account": ACCOUNT}, timeout=30)
@@ -90,7 +97,7 @@ class DeployedJourney(Journey):
     def the_operator_rotates_the_token_key(self):
         self.operate("token-keys", "add")
         self.operate("token-keys", "use", "2", "--settle", "0")
-        summary = json.loads(self.operate("sweep"))
+        summary = self.sweep()
         assert (summary["alive"], summary["resealed"]) == (1, 1), summary
         assert self.operate("token-keys", "remove", "1", "--now", "--settle", "0").split() == ["2", "seals"]
         assert "Подключено" in self.get("/connections").text
@@ -185,6 +192,23 @@ class Deployment:
         verb, rest = (arguments[:1], arguments[1:]) if command == "token-keys" else ((), arguments)
         return self.run([f"infra/ops/{command}", *verb, STACK, *rest])
 
+    def permit_batches(self, created):
+        """AWS asks for `dynamodb:PartiQLUpdate`, which the role has. The emulator asks for another action."""
+        statement = {"Effect": "Allow", "Action": "dynamodb:BatchExecuteStatement", "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        policy = {"PolicyName": "what-only-the-emulator-asks-for", "PolicyDocument": document}
+        self.aws.client("iam").put_role_policy(RoleName=created.physical["HealthCheckRole"], **policy)
+
+    def sweep(self):
+        """Sweeps as the operator does, and returns the summary."""
+        return json.loads(self.operate("sweep"))
+
+    def parts_of_the_sweep(self, run):
+        """A run's parts, by name, with their progress."""
+        rows = self.aws.client("dynamodb").scan(TableName=self.outputs()["SessionsTable"])["Items"]
+        parts = [row for row in rows if row["id"]["S"].startswith(f"sweep:{run}:")]
+        return {row["id"]["S"].rsplit(":", 1)[1]: json.loads(row["part_progress"]["S"]) for row in parts if "part_progress" in row}
+
     def sweep_by_message(self, created):
         """Sends a message to the sweep. A handled message is in neither queue."""
         sqs = self.aws.client("sqs")
@@ -210,9 +234,9 @@ class Deployment:
             raise SystemExit(f"{command[0]} failed:\n{ran.stdout[-4000:]}\n{ran.stderr[-4000:]}")
         return ran.stdout
 
-    def address(self):
+    def outputs(self):
         [stack] = self.aws.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
-        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}["Address"]
+        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 
 def step(name, action):
@@ -233,10 +257,11 @@ def main():
             step("infra/deploy deploys the product", deployment.deploy)
             created = Created(aws, STACK, deployed(**deployment.parameters), deployment.left_out)
             passed = 2 + created.check()
+            deployment.permit_batches(created)
             step("infra/ops/vk-secret sets the secret", deployment.set_the_secret)
             step("a message in the queue starts a sweep", lambda: deployment.sweep_by_message(created))
             passed += 2
-            address = deployment.address()
+            address = deployment.outputs()["Address"]
             with simulators(address, folder, ports) as (vk, issuer, _):
                 journey = DeployedJourney(address, vk, issuer, deployment)
                 journey.browser.verify = str(aws.certificate)

@@ -92,8 +92,8 @@ class Account(unittest.TestCase):
             Code={"ZipFile": b""},
         )
 
-    def the_sweep_answers(self, summary):
-        results = {"results": [json.dumps(summary)], "region": REGION}
+    def the_sweep_answers(self, *summaries):
+        results = {"results": [json.dumps(summary) for summary in summaries], "region": REGION}
         requests.post(f"{self.endpoint}/moto-api/static/lambda-simple/response", json=results, timeout=10)
 
     def client(self, service):
@@ -223,9 +223,15 @@ class Sweep(Account):
 
     def test_a_sweep_by_workers_prints_the_summary_of_its_run(self):
         self.the_sweep_answers({"run": "r1", "finished": False})
-        self.put_run(finished_at="2026-11-22T04:16:00Z", run_summary=json.dumps({**FINISHED, "run": "r1"}))
+        self.put_run(finished_at="2026-11-22T04:16:00Z", run_summary=json.dumps({**FINISHED, "run": "r1", "forced": True}))
         answer = self.run_command("sweep", STACK)
-        self.assertEqual(json.loads(answer.stdout), {**FINISHED, "run": "r1"}, answer.stderr)
+        self.assertEqual(json.loads(answer.stdout), {**FINISHED, "run": "r1", "forced": True}, answer.stderr)
+
+    def test_the_schedules_sweep_is_waited_for_and_not_taken_for_the_operators(self):
+        self.put_run(run_summary=json.dumps({**FINISHED, "run": "r1", "forced": False}))
+        self.the_sweep_answers({"run": "r1", "finished": False}, FINISHED)
+        answer = self.run_command("sweep", STACK)
+        self.assertEqual(json.loads(answer.stdout), FINISHED, answer.stderr)
 
     def test_a_sweep_that_does_not_end_in_time_fails(self):
         self.the_sweep_answers({"run": "r1", "finished": False})
@@ -286,9 +292,9 @@ class AnnounceConnections(Account):
         )
         os.environ["AWS_ENDPOINT_URL"] = self.endpoint
         self.addCleanup(os.environ.pop, "AWS_ENDPOINT_URL")
-        [row] = command.rows("connections")
+        [(row, read_at)] = command.rows("connections")
         self.assertNotIn("access_token", row)
-        detail = json.loads(command.entry("evosync", row)["Detail"])
+        detail = json.loads(command.entry("evosync", row, read_at)["Detail"])
         self.assertEqual((detail["account_id"], detail["is_online"], detail["reason"]), ("42", "false", "expired"))
         documented = (OPS.parents[1] / "docs/events.md").read_text()
         for name in detail:

@@ -1,4 +1,5 @@
-//! The coloured word that says how a connection is doing. Where its colour comes from is here.
+//! The coloured word that says how a connection is doing. What makes a connection healthy or not is
+//! [`Health`]'s, in `src/domain/connection.rs`; the colours are Bootstrap's `text-bg-*`.
 
 use serde::Serialize;
 

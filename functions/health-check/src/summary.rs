@@ -16,6 +16,8 @@ use crate::check::{HELD, SUSPECTED};
 pub struct Summary {
     /// The run's id.
     pub run: String,
+    /// Whether an operator asked for it: then it asked about every connection.
+    pub forced: bool,
     /// Whether the whole table is done. All else is then about the whole, otherwise about what was seen.
     pub finished: bool,
     /// Connections whose token works.

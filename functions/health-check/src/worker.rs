@@ -288,7 +288,7 @@ impl<'a> Worker<'a> {
     }
 
     async fn finish(&self, run: &Run, summary: Summary) -> Result<Summary, SweepError> {
-        let summary = Summary { finished: true, ..summary };
+        let summary = Summary { finished: true, forced: run.forced, ..summary };
         let now = self.function.platform.clock.now();
         let text = serde_json::to_string(&summary).unwrap_or_default();
         if self.store.finish(&run.id, now, &text).await? {
