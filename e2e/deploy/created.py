@@ -210,7 +210,8 @@ class Created:
         dimensions = {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
         symbol = re.compile(r"^<(\w+?)(\.\w+)?>$")
         dimensions = {name: self.names.get(value, symbol.sub(r"\1", value)) for name, value in dimensions.items()}
-        facts = [alarm[fact] for fact in ["AlarmName", "Namespace", "MetricName", "Period", "ComparisonOperator"]]
+        facts = [alarm[fact] for fact in ["AlarmName", "Namespace", "MetricName", "ComparisonOperator"]]
+        facts.append(int(alarm["Period"]))
         return (*facts, float(alarm["Threshold"]), *sorted(dimensions.items()))
 
     def logs_are_kept_for_their_time(self):

@@ -128,7 +128,7 @@ class Sweep(Templates):
             sweep = of_type(stack, "AWS::Lambda::Function")["HealthCheckFunction"]
             mapping = of_type(stack, "AWS::Lambda::EventSourceMapping")["SweepMessages"]
             self.assertEqual(sweep["ReservedConcurrentExecutions"], segments + 1)
-            self.assertEqual(mapping["ScalingConfig"], {"MaximumConcurrency": str(segments)})
+            self.assertEqual(mapping["ScalingConfig"], {"MaximumConcurrency": segments})
             self.assertEqual(sweep["Environment"]["Variables"]["SWEEP_SEGMENTS"], str(segments))
 
     def test_schedule_alarms_and_functions_count_in_one_period(self):
