@@ -1,7 +1,7 @@
 """Sweeps tables of some sizes with the release binary, and prints time, memory and counted calls:
 
     cargo build -p local --bin load
-    target/venv/bin/python bench/sweep.py 10000 1000000
+    PATH=$PWD/target/venv/bin:$PATH python bench/sweep.py 10000 1000000
 
 Needs the release build (`.ci/run release`), whose Python environment has what this needs. The store and VK are
 a stub of `local/src/bin/load.rs` in a process of its own.
