@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
 
 use url::Url;
 
@@ -75,6 +77,19 @@ impl Env {
     /// An address that secrets may travel to.
     pub fn url(&self, name: &'static str, default: &str) -> Result<Url, ConfigError> {
         self.parsed(name, Some(default), "an https URL without query, or http on loopback", parse_url)
+    }
+
+    /// A whole number within a range, which `expected` names.
+    pub fn within<T: FromStr + PartialOrd>(
+        &self,
+        name: &'static str,
+        default: &str,
+        expected: &'static str,
+        range: &RangeInclusive<T>,
+    ) -> Result<T, ConfigError> {
+        self.parsed(name, Some(default), expected, |value| {
+            value.parse().ok().filter(|number| range.contains(number))
+        })
     }
 
     /// A whole number of 1 or more.

@@ -62,10 +62,8 @@ impl Env {
 
     fn minutes(&self, name: &'static str, default: SignedDuration) -> Result<SignedDuration, ConfigError> {
         let default = default.as_mins().to_string();
-        self.parsed(name, Some(&default), "a whole number of minutes, from 1 to 43200", |value| {
-            let minutes = value.parse().ok().filter(|minutes| LONGEST_SESSION.contains(minutes))?;
-            Some(SignedDuration::from_mins(minutes))
-        })
+        let expected = "a whole number of minutes, from 1 to 43200";
+        self.within(name, &default, expected, &LONGEST_SESSION).map(SignedDuration::from_mins)
     }
 }
 

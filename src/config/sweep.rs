@@ -32,21 +32,16 @@ impl Env {
         Ok(Sweep {
             concurrency: self.positive("SWEEP_CONCURRENCY", "16")?,
             max_rps: self.positive("SWEEP_MAX_RPS", "20")?,
-            segments: self.parsed(
-                "SWEEP_SEGMENTS",
-                Some("2"),
-                "a whole number from 1 to 100",
-                |segments| segments.parse().ok().filter(|segments| SEGMENTS.contains(segments)),
-            )?,
+            segments: self.within("SWEEP_SEGMENTS", "2", "a whole number from 1 to 100", &SEGMENTS)?,
             every: self.sweep_every()?,
         })
     }
 
     /// `SWEEP_EVERY`, in minutes: the period of the schedule, in which each connection is checked once.
     pub fn sweep_every(&self) -> Result<SignedDuration, ConfigError> {
-        self.parsed("SWEEP_EVERY", Some("15"), "a whole number of minutes, from 1 to 60", |minutes| {
-            minutes.parse().ok().filter(|minutes| MINUTES.contains(minutes)).map(SignedDuration::from_mins)
-        })
+        let minutes =
+            self.within("SWEEP_EVERY", "15", "a whole number of minutes, from 1 to 60", &MINUTES)?;
+        Ok(SignedDuration::from_mins(minutes))
     }
 }
 

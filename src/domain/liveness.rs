@@ -13,6 +13,28 @@ pub enum Liveness {
     Unknown(Unknown),
 }
 
+impl Liveness {
+    /// The name in the table.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Alive => ALIVE,
+            Self::Dead(reason) => reason.code(),
+            Self::Unknown(class) => class.code(),
+        }
+    }
+
+    /// The verdict of a table's value, `None` for one this build does not know.
+    pub fn from_code(code: &str) -> Option<Self> {
+        if code == ALIVE {
+            return Some(Self::Alive);
+        }
+        let dead = OfflineReason::from_code(code).map(Self::Dead);
+        dead.or_else(|| code.parse().ok().map(Self::Unknown))
+    }
+}
+
+const ALIVE: &str = "alive";
+
 /// Why a connection is offline; decides what the page tells the person to do.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, strum::EnumString, strum::IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
@@ -49,7 +71,7 @@ impl OfflineReason {
 }
 
 /// Why an answer proves nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, strum::IntoStaticStr)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, strum::EnumString, strum::IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Unknown {
     /// Overload, time-out, network: worth another try now.
@@ -77,5 +99,15 @@ mod tests {
             assert_eq!(OfflineReason::from_code(reason.code()), Some(*reason));
         }
         assert_eq!(OfflineReason::from_code("of a later build"), None);
+    }
+
+    #[test]
+    fn every_verdict_survives_the_table() {
+        let dead = OfflineReason::ALL.iter().copied().map(Liveness::Dead);
+        let unknown = Unknown::VARIANTS.iter().copied().map(Liveness::Unknown);
+        for verdict in dead.chain(unknown).chain([Liveness::Alive]) {
+            assert_eq!(Liveness::from_code(verdict.code()), Some(verdict));
+        }
+        assert_eq!(Liveness::from_code("of a later build"), None);
     }
 }

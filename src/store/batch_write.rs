@@ -56,7 +56,11 @@ impl BatchWrite {
         let answers = self.call(missing.iter().map(|index| &statements[*index])).await;
         let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
         let mut again = false;
-        for (index, answer) in missing.into_iter().zip(answers) {
+        for (position, index) in missing.into_iter().enumerate() {
+            let answer = match &answers {
+                Ok(answers) => answers.get(position).map_or_else(|| Err(error("unanswered")), outcome),
+                Err(failure) => Err(failure.clone()),
+            };
             again |= answer.is_err();
             outcomes[index] = Some(answer);
         }
@@ -65,27 +69,12 @@ impl BatchWrite {
 
     async fn call(
         &self,
-        statements: impl ExactSizeIterator<Item = &Statement>,
-    ) -> Vec<Result<Written, StoreError>> {
-        let count = statements.len();
-        let requests = statements.map(request).collect::<Result<Vec<_>, _>>();
-        let requests = match requests {
-            Ok(requests) => requests,
-            Err(error) => return (0..count).map(|_| Err(error.clone())).collect(),
-        };
+        statements: impl Iterator<Item = &Statement>,
+    ) -> Result<Vec<BatchStatementResponse>, StoreError> {
+        let requests = statements.map(request).collect::<Result<Vec<_>, _>>()?;
         let answer = self.client.batch_execute_statement().set_statements(Some(requests)).send().await;
-        match answer {
-            Ok(answer) => {
-                let mut outcomes: Vec<_> =
-                    answer.responses.unwrap_or_default().into_iter().map(outcome).collect();
-                outcomes.resize_with(count, || Err(error("unanswered")));
-                outcomes
-            }
-            Err(failure) => {
-                let failure = StoreError::of_sdk(OPERATION, &failure);
-                (0..count).map(|_| Err(failure.clone())).collect()
-            }
-        }
+        let answer = answer.map_err(|failure| StoreError::of_sdk(OPERATION, &failure))?;
+        Ok(answer.responses.unwrap_or_default())
     }
 }
 
@@ -105,12 +94,10 @@ fn request(statement: &Statement) -> Result<BatchStatementRequest, StoreError> {
     Ok(request.build()?)
 }
 
-fn outcome(response: BatchStatementResponse) -> Result<Written, StoreError> {
-    match response.error {
-        None => Ok(Written::Done),
-        Some(failure) => match failure.code {
-            Some(Code::ConditionalCheckFailed) => Ok(Written::Refused(failure.item)),
-            code => Err(error(code.as_ref().map_or("no code", Code::as_str))),
-        },
+fn outcome(response: &BatchStatementResponse) -> Result<Written, StoreError> {
+    let Some(failure) = &response.error else { return Ok(Written::Done) };
+    match &failure.code {
+        Some(Code::ConditionalCheckFailed) => Ok(Written::Refused(failure.item.clone())),
+        code => Err(error(code.as_ref().map_or("no code", Code::as_str))),
     }
 }

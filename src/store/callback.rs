@@ -16,8 +16,8 @@ use super::transaction::{Outcome, Part, Transactions, never, never_there};
 use super::{RACE_POLICY, StoreError, write_row};
 use crate::config::{ConfigError, Env};
 use crate::domain::{
-    ATTEMPT_LIFETIME, Account, AnswerDigest, AttemptId, ChangedBy, ErrorCode, Expiry, Generation, Provider,
-    SessionCredential, SessionLimits, UserId,
+    ATTEMPT_LIFETIME, Account, AnswerDigest, AttemptId, ChangedBy, ErrorCode, Expiry, Generation, Liveness,
+    Provider, SessionCredential, SessionLimits, UserId,
 };
 use crate::error_chain::chain;
 use crate::platform::{Clock, Platform};
@@ -328,7 +328,7 @@ impl CallbackStore {
             (c::IS_ONLINE, AttributeValue::Bool(true)),
             (c::LAST_CHECKED_AT, now.clone()),
             (c::LAST_ATTEMPT_AT, now.clone()),
-            (c::LAST_ATTEMPT_RESULT, s("alive")),
+            (c::LAST_ATTEMPT_RESULT, s(Liveness::Alive.code())),
             (c::CONNECTED_AT, now.clone()),
             (c::UPDATED_AT, now),
             (c::GENERATION, s(connection.generation.as_str())),

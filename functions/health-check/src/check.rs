@@ -11,7 +11,7 @@ use evosync_connections::platform::Platform;
 use evosync_connections::providers::{Check, CheckAnswer, PerProvider};
 use evosync_connections::retry::{Policy, Retry, Try};
 use evosync_connections::sealing::{OpenError, RowIdentity, TokenKeys};
-use evosync_connections::store::sweep::{Attempt, RowKey, RowUpdate, RowVerdict, StoredConnection};
+use evosync_connections::store::sweep::{Attempt, RowKey, RowUpdate, RowVerdict, Run, StoredConnection};
 
 use crate::deadline::Deadline;
 use crate::rate_limit::RateLimit;
@@ -49,6 +49,15 @@ pub(crate) enum Checked {
 }
 
 impl Checker<'_> {
+    /// Asks the providers no more that any worker of the run has given up.
+    pub(crate) fn learn_what_is_given_up(&self, run: &Run) {
+        for (provider, (_, limit)) in self.providers.iter() {
+            if run.given_up.contains(provider.key()) {
+                limit.give_up();
+            }
+        }
+    }
+
     /// Whether the provider is asked no more in this run.
     pub(crate) fn has_given_up(&self, stored: &StoredConnection) -> bool {
         self.providers.get(stored.connection.provider).is_some_and(|(_, limit)| limit.has_given_up())
@@ -99,16 +108,16 @@ impl Checker<'_> {
 
     /// The update for a verdict. An answer that proves nothing keeps the state and is noted.
     pub(crate) fn verdict(&self, stored: &StoredConnection, liveness: Liveness) -> RowUpdate {
-        let (result, offline) = match liveness {
-            Liveness::Alive => ("alive", Some(None)),
-            Liveness::Dead(reason) => (reason.code(), Some(Some(reason))),
-            Liveness::Unknown(class) => (class.code(), None),
+        let offline = match liveness {
+            Liveness::Alive => Some(None),
+            Liveness::Dead(reason) => Some(Some(reason)),
+            Liveness::Unknown(_) => None,
         };
         let verdict = offline.map(|offline| {
             let changes = stored.connection.is_online == offline.is_some();
             RowVerdict { offline, changed_in: changes.then(|| self.correlation_id.to_owned()) }
         });
-        self.attempt(stored, result, verdict)
+        self.attempt(stored, liveness.code(), verdict)
     }
 
     /// The update for an attempt that keeps the state.
@@ -119,23 +128,13 @@ impl Checker<'_> {
         verdict: Option<RowVerdict>,
     ) -> RowUpdate {
         let (id, at) = (self.attempt.clone(), self.platform.clock.now());
-        self.update(stored, Some(Attempt { id, at, result, verdict }))
+        update(stored, Some(Attempt { id, at, result, verdict }), self.reseal(stored))
     }
 
     /// The update that only re-encrypts a token of an old key; `None` where there is nothing to do.
     pub(crate) fn re_encryption(&self, stored: &StoredConnection) -> Option<RowUpdate> {
-        let update = self.keys.is_outdated(&stored.sealed_tokens).then(|| self.update(stored, None));
-        update.filter(|update| update.resealed.is_some())
-    }
-
-    fn update(&self, stored: &StoredConnection, attempt: Option<Attempt>) -> RowUpdate {
-        RowUpdate {
-            key: RowKey::of(&stored.connection),
-            generation: stored.generation.clone(),
-            seen_attempt: stored.last_attempt_by.clone(),
-            attempt,
-            resealed: self.reseal(stored),
-        }
+        let resealed = self.reseal(stored)?;
+        Some(update(stored, None, Some(resealed)))
     }
 
     /// The tokens re-encrypted with the current key, where another key sealed them.
@@ -155,6 +154,16 @@ impl Checker<'_> {
             provider: stored.connection.provider,
             generation: &stored.generation,
         }
+    }
+}
+
+fn update(stored: &StoredConnection, attempt: Option<Attempt>, resealed: Option<Vec<u8>>) -> RowUpdate {
+    RowUpdate {
+        key: RowKey::of(&stored.connection),
+        generation: stored.generation.clone(),
+        seen_attempt: stored.last_attempt_by.clone(),
+        attempt,
+        resealed,
     }
 }
 

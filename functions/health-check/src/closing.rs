@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use evosync_connections::domain::{Liveness, OfflineReason};
-use evosync_connections::error_chain::chain;
 use evosync_connections::store::StoreError;
 use evosync_connections::store::sweep::{MOST_UPDATES, RowKey, RowUpdate, Run, StoredConnection, SweepStore};
 use futures_util::{StreamExt as _, stream};
@@ -96,10 +95,12 @@ impl Closing<'_> {
             }
             summary.held += left_out;
         }
+        let mut updates = Vec::new();
         for (stored, liveness) in settled {
             summary.count(&stored, liveness);
-            self.record(vec![self.checker.verdict(&stored, liveness)], summary).await;
+            updates.push(self.checker.verdict(&stored, liveness));
         }
+        self.record(updates, summary).await;
         for (provider, found) in found {
             self.decide_for(&provider, found, summary).await;
         }
@@ -110,8 +111,7 @@ impl Closing<'_> {
     /// interrupted then.
     async fn ask_again(&self, key: RowKey) -> Result<Suspect, StoreError> {
         let Some(stored) = self.store.read(key).await? else { return Ok(Suspect::Gone) };
-        let tried_by = stored.last_attempt_by.as_deref().unwrap_or_default();
-        if !crate::is_attempt_of(tried_by, &self.run.id) {
+        if !self.run.has_tried(&stored) {
             return Ok(Suspect::Gone);
         }
         Ok(match stored.last_attempt_result.as_deref() {
@@ -157,9 +157,6 @@ impl Closing<'_> {
     async fn record(&self, updates: Vec<RowUpdate>, summary: &mut Summary) {
         for batch in updates.chunks(MOST_UPDATES) {
             for outcome in self.store.record(batch).await {
-                if let Err(error) = &outcome {
-                    tracing::error!(error = chain(error), "cannot record the verdict");
-                }
                 summary.count_outcome(&outcome);
             }
         }

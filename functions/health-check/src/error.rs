@@ -14,9 +14,6 @@ pub enum SweepError {
     /// The tables could not be read, or the sweep's state could not be written.
     #[error("cannot read the connections")]
     Store(#[from] StoreError),
-    /// The run that was begun is not there: somebody deleted its row.
-    #[error("the sweep's run has disappeared")]
-    NoRun,
 }
 
 impl From<SweepError> for Diagnostic {

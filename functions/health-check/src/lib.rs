@@ -117,8 +117,3 @@ impl Function {
         Worker::new(self, &keys, &deadline, context).work(wake).await
     }
 }
-
-/// Whether an attempt was made in a run.
-fn is_attempt_of(attempt: &str, run: &str) -> bool {
-    attempt.strip_prefix(run).is_some_and(|rest| rest.starts_with('.'))
-}

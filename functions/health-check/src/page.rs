@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use evosync_connections::domain::{Liveness, OfflineReason};
-use evosync_connections::error_chain::chain;
 use evosync_connections::store::StoreError;
 use evosync_connections::store::sweep::{
     Cursor, MOST_UPDATES, Recorded, RowKey, RowUpdate, Run, ScanPage, StoredConnection, SweepStore,
@@ -40,17 +39,15 @@ pub(crate) struct CheckedPage {
 }
 
 /// An update to be written, and what it counts for once it is.
-struct Pending {
+type Pending = (RowUpdate, Meaning);
+
+struct Meaning {
     stored: StoredConnection,
-    update: RowUpdate,
     /// The answer; `None` for a row that is only re-encrypted.
     liveness: Option<Liveness>,
-}
-
-impl Pending {
-    fn is_suspicion(&self) -> bool {
-        self.update.attempt.as_ref().is_some_and(|attempt| attempt.result == SUSPECTED)
-    }
+    /// Whether the answer is only noted, to be asked for again.
+    is_suspicion: bool,
+    re_encrypts: bool,
 }
 
 impl PageChecker<'_> {
@@ -65,7 +62,7 @@ impl PageChecker<'_> {
             if self.is_to_be_asked(&stored, &mut checked) {
                 due.push(stored);
             } else if let Some(update) = self.checker.re_encryption(&stored) {
-                batch.push(Pending { stored, update, liveness: None });
+                batch.push(pending(update, stored, None, false));
             }
         }
         self.ask_and_record(due, batch, &mut checked).await;
@@ -89,7 +86,7 @@ impl PageChecker<'_> {
             select_biased! {
                 written = writes.select_next_some() => self.count(written, page),
                 (answer, stored) = answers.select_next_some() => {
-                    batch.extend(self.pending(&answer, stored, page));
+                    batch.extend(self.judge(&answer, stored, page));
                 }
                 complete => break,
             }
@@ -101,7 +98,7 @@ impl PageChecker<'_> {
 
     /// Whether a connection is due and can be asked about; counts it otherwise.
     fn is_to_be_asked(&self, stored: &StoredConnection, page: &mut CheckedPage) -> bool {
-        if self.was_tried_in_this_run(stored) {
+        if self.run.has_tried(stored) {
             match stored.last_attempt_result.as_deref() {
                 Some(SUSPECTED) => drop(page.suspects.insert(RowKey::of(&stored.connection))),
                 _ => page.summary.count_again(stored),
@@ -122,10 +119,6 @@ impl PageChecker<'_> {
             return false;
         }
         true
-    }
-
-    fn was_tried_in_this_run(&self, stored: &StoredConnection) -> bool {
-        stored.last_attempt_by.as_deref().is_some_and(|by| crate::is_attempt_of(by, &self.run.id))
     }
 
     /// A fifth of the period is allowed for sweeps that do not begin to the second.
@@ -149,7 +142,7 @@ impl PageChecker<'_> {
 
     /// The update for an answer; counts where there is none. A first final answer about a green connection
     /// is only noted, unless the row itself says that the token's time has run out.
-    fn pending(&self, answer: &Checked, stored: StoredConnection, page: &mut CheckedPage) -> Option<Pending> {
+    fn judge(&self, answer: &Checked, stored: StoredConnection, page: &mut CheckedPage) -> Option<Pending> {
         let liveness = match *answer {
             Checked::Answered(liveness) => liveness,
             Checked::NotCheckable => {
@@ -170,41 +163,44 @@ impl PageChecker<'_> {
         } else {
             self.checker.verdict(&stored, liveness)
         };
-        Some(Pending { stored, update, liveness: Some(liveness) })
+        Some(pending(update, stored, Some(liveness), is_suspicious))
     }
 
-    async fn record(&self, batch: Vec<Pending>) -> Vec<(Pending, Result<Recorded, StoreError>)> {
-        let updates: Vec<_> = batch.iter().map(|pending| pending.update.clone()).collect();
+    async fn record(&self, batch: Vec<Pending>) -> Vec<(Meaning, Result<Recorded, StoreError>)> {
+        let (updates, meanings): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         let outcomes = self.store.record(&updates).await;
-        batch.into_iter().zip(outcomes).collect()
+        meanings.into_iter().zip(outcomes).collect()
     }
 
-    fn count(&self, written: Vec<(Pending, Result<Recorded, StoreError>)>, page: &mut CheckedPage) {
-        for (pending, outcome) in written {
-            if let Err(error) = &outcome {
-                tracing::error!(error = chain(error), "cannot record the verdict");
-                self.note_waiting(&pending.stored, page);
-            }
+    fn count(&self, written: Vec<(Meaning, Result<Recorded, StoreError>)>, page: &mut CheckedPage) {
+        for (Meaning { stored, liveness, is_suspicion, re_encrypts }, outcome) in written {
             page.summary.count_outcome(&outcome);
-            if matches!(outcome, Ok(Recorded::Written)) {
-                page.summary.resealed += u64::from(pending.update.resealed.is_some());
+            if outcome.is_err() {
+                self.note_waiting(&stored, page);
             }
-            match pending.liveness {
-                Some(_) if pending.is_suspicion() => match outcome {
-                    Ok(Recorded::Written) => {
-                        page.suspects.insert(RowKey::of(&pending.stored.connection));
-                    }
-                    Ok(Recorded::Superseded) => {}
-                    Err(_) => page.suspects_left_out += 1,
-                },
-                Some(liveness) => {
-                    page.summary.count(&pending.stored, liveness);
-                    if matches!(liveness, Liveness::Unknown(_)) {
-                        self.note_waiting(&pending.stored, page);
-                    }
+            let is_written = matches!(outcome, Ok(Recorded::Written));
+            page.summary.resealed += u64::from(is_written && re_encrypts);
+            if is_suspicion {
+                page.suspects_left_out += u64::from(outcome.is_err());
+                if is_written {
+                    page.suspects.insert(RowKey::of(&stored.connection));
                 }
-                None => {}
+            } else if let Some(liveness) = liveness {
+                page.summary.count(&stored, liveness);
+                if matches!(liveness, Liveness::Unknown(_)) {
+                    self.note_waiting(&stored, page);
+                }
             }
         }
     }
+}
+
+fn pending(
+    update: RowUpdate,
+    stored: StoredConnection,
+    liveness: Option<Liveness>,
+    is_suspicion: bool,
+) -> Pending {
+    let re_encrypts = update.resealed.is_some();
+    (update, Meaning { stored, liveness, is_suspicion, re_encrypts })
 }

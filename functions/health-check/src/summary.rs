@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use evosync_connections::domain::{Liveness, OfflineReason, Unknown};
+use evosync_connections::error_chain::chain;
+use evosync_connections::store::StoreError;
 use evosync_connections::store::sweep::{Recorded, StoredConnection};
 use evosync_connections::telemetry::METRICS;
 use jiff::{SignedDuration, Timestamp};
@@ -86,11 +88,10 @@ impl Summary {
         self.resealed += other.resealed;
         self.malformed += other.malformed;
         self.damaged += other.damaged;
-        for (provider, greens) in &other.greens {
-            *self.greens.entry(provider.clone()).or_default() += greens;
-        }
-        for (provider, doubtful) in &other.doubtful {
-            *self.doubtful.entry(provider.clone()).or_default() += doubtful;
+        for (counts, others) in [(&mut self.greens, &other.greens), (&mut self.doubtful, &other.doubtful)] {
+            for (provider, count) in others {
+                add_to(counts, provider, *count);
+            }
         }
         self.oldest_check = [self.oldest_check, other.oldest_check].into_iter().flatten().min();
         self.oldest_check_periods = self.oldest_check_periods.max(other.oldest_check_periods);
@@ -102,7 +103,7 @@ impl Summary {
         match liveness {
             Liveness::Alive if was_online => {
                 self.alive += 1;
-                *self.greens.entry(stored.connection.provider.key().to_owned()).or_default() += 1;
+                add_to(&mut self.greens, stored.connection.provider.key(), 1);
             }
             Liveness::Alive => {
                 self.alive += 1;
@@ -123,33 +124,30 @@ impl Summary {
     pub(crate) fn count_known(&mut self, stored: &StoredConnection) {
         let known = match stored.last_attempt_result.as_deref() {
             Some(SUSPECTED | HELD) => &mut self.doubtful,
-            Some("alive") => &mut self.greens,
+            Some(result) if Liveness::from_code(result) == Some(Liveness::Alive) => &mut self.greens,
             _ => return,
         };
         if stored.connection.is_online {
-            *known.entry(stored.connection.provider.key().to_owned()).or_default() += 1;
+            add_to(known, stored.connection.provider.key(), 1);
         }
     }
 
     /// Counts a row that an interrupted worker of this run has updated already.
     pub(crate) fn count_again(&mut self, stored: &StoredConnection) {
-        let result = stored.last_attempt_result.as_deref().unwrap_or_default();
-        match result {
-            "alive" => self.count(stored, Liveness::Alive),
-            "transient" => self.transient += 1,
-            "inconclusive" => self.inconclusive += 1,
-            "our_fault" => self.our_fault += 1,
-            reason if OfflineReason::from_code(reason).is_some() => self.dead += 1,
-            _ => {}
+        if let Some(liveness) = stored.last_attempt_result.as_deref().and_then(Liveness::from_code) {
+            self.count(stored, liveness);
         }
     }
 
-    /// Counts what became of an update.
-    pub(crate) fn count_outcome<E>(&mut self, outcome: &Result<Recorded, E>) {
+    /// Counts what became of an update, and logs one that failed.
+    pub(crate) fn count_outcome(&mut self, outcome: &Result<Recorded, StoreError>) {
         match outcome {
             Ok(Recorded::Written) => {}
             Ok(Recorded::Superseded) => self.superseded += 1,
-            Err(_) => self.unrecorded += 1,
+            Err(error) => {
+                tracing::error!(error = chain(error), "cannot record the verdict");
+                self.unrecorded += 1;
+            }
         }
     }
 
@@ -225,5 +223,13 @@ impl Summary {
         } else {
             line!(info);
         }
+    }
+}
+
+/// Adds to a provider's count.
+fn add_to(counts: &mut BTreeMap<String, u64>, provider: &str, count: u64) {
+    match counts.get_mut(provider) {
+        Some(known) => *known += count,
+        None => drop(counts.insert(provider.to_owned(), count)),
     }
 }

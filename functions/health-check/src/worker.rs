@@ -103,13 +103,8 @@ impl<'a> Worker<'a> {
             return Ok(run.clone());
         }
         let run = self.new_run(previous.as_ref(), forced, now);
-        if self.store.begin(previous.as_ref().map(|run| run.id.as_str()), &run).await? {
-            let allow_until = previous.and_then(|run| run.allow_until);
-            return Ok(Run { allow_until, ..run });
-        }
-        // Another tick was quicker.
-        let begun = self.store.run().await?;
-        begun.ok_or(SweepError::NoRun)
+        // Another tick may be quicker.
+        Ok(self.store.begin(previous.as_ref().map(|run| run.id.as_str()), &run).await?)
     }
 
     fn new_run(&self, previous: Option<&Run>, forced: bool, now: Timestamp) -> Run {
@@ -136,8 +131,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Does a part, unless it is done, and what follows from it.
-    async fn part(&self, run: Run, part: Part) -> Result<Summary, SweepError> {
-        let mut run = run;
+    async fn part(&self, mut run: Run, part: Part) -> Result<Summary, SweepError> {
         if let Part::Segment(number) = part
             && run.open.contains(&number)
         {
@@ -159,7 +153,7 @@ impl<'a> Worker<'a> {
     /// Does a segment from where its row says. Whether it is complete, and what was seen of it.
     async fn segment(&self, run: &Run, number: u32) -> Result<(bool, Summary), SweepError> {
         let part = PartOf { run: &run.id, part: Part::Segment(number) };
-        let seen = |summary: Summary| Summary { run: run.id.clone(), finished: false, ..summary };
+        let seen = |summary: Summary| Summary { run: run.id.clone(), ..summary };
         let Some(progress) = self.store.lease(part, self.lease()).await? else {
             tracing::info!(run = run.id, segment = number, "another worker has the segment");
             return Ok((false, seen(Summary::default())));
@@ -167,7 +161,7 @@ impl<'a> Worker<'a> {
         if progress.done {
             return Ok((true, seen(counts(&progress))));
         }
-        let mut work = SegmentWork { part, progress, partial: Summary::default(), lost: false };
+        let mut work = SegmentWork { part, progress, partial: None, lost: false };
         let outcome = self.check_pages(run, number, &mut work).await;
         if !work.lost && !work.progress.done {
             // Whoever comes next goes on from here at once.
@@ -175,7 +169,7 @@ impl<'a> Worker<'a> {
         }
         outcome?;
         let mut summary = counts(&work.progress);
-        summary.add(&work.partial);
+        summary.add(&work.partial.unwrap_or_default());
         if !work.lost && !work.progress.done {
             tracing::warn!(run = run.id, segment = number, unreached = summary.unreached, "out of time");
             if let Some(queue) = &self.function.queue {
@@ -192,7 +186,7 @@ impl<'a> Worker<'a> {
         work: &mut SegmentWork<'_>,
     ) -> Result<(), SweepError> {
         let share = f64::from(self.function.bounds.max_rps.get()) / f64::from(run.segments);
-        let checker = &self.checker(run, format!("{}.{}", run.id, self.id), share);
+        let checker = &self.checker(run, run.attempt_id(&self.id), share);
         let concurrency = self.concurrency();
         let every = self.function.bounds.every;
         let pages = &PageChecker { store: self.store, checker, run, every, concurrency };
@@ -204,7 +198,7 @@ impl<'a> Worker<'a> {
             .boxed();
         while let Some(page) = done.try_next().await? {
             work.take(page);
-            if !work.partial_is_empty() {
+            if work.partial.is_some() {
                 return Ok(());
             }
             if !self.store.checkpoint(work.part, &self.id, &work.progress, work.progress.done).await? {
@@ -233,10 +227,9 @@ impl<'a> Worker<'a> {
     /// Tells other workers which providers are given up, and learns it from them.
     async fn share_what_is_given_up(&self, run: &Run, checker: &Checker<'_>) -> Result<(), StoreError> {
         let Some(now) = self.store.run().await? else { return Ok(()) };
+        checker.learn_what_is_given_up(&now);
         for (provider, (_, limit)) in checker.providers.iter() {
-            if now.given_up.contains(provider.key()) {
-                limit.give_up();
-            } else if limit.has_given_up() {
+            if limit.has_given_up() && !now.given_up.contains(provider.key()) {
                 tracing::error!(provider = provider.key(), "provider given up until the next run");
                 self.store.give_up(&run.id, provider).await?;
             }
@@ -280,7 +273,7 @@ impl<'a> Worker<'a> {
         summary: &mut Summary,
     ) -> Result<bool, StoreError> {
         let rps = f64::from(self.function.bounds.max_rps.get());
-        let checker = &self.checker(run, format!("{}.{}.closing", run.id, self.id), rps);
+        let checker = &self.checker(run, run.attempt_id(&format!("{}.closing", self.id)), rps);
         let closing = Closing { store: self.store, checker, run, concurrency: self.concurrency() };
         let decided = closing.decide(suspects, left_out, summary).await;
         self.share_what_is_given_up(run, checker).await?;
@@ -309,11 +302,7 @@ impl<'a> Worker<'a> {
             attempt,
             correlation_id: self.correlation_id,
         };
-        for (provider, (_, limit)) in checker.providers.iter() {
-            if run.given_up.contains(provider.key()) {
-                limit.give_up();
-            }
-        }
+        checker.learn_what_is_given_up(run);
         checker
     }
 
@@ -336,7 +325,7 @@ struct SegmentWork<'a> {
     part: PartOf<'a>,
     progress: Progress,
     /// What was seen of a page that is not complete. It is read again, and counted then.
-    partial: Summary,
+    partial: Option<Summary>,
     /// Whether another worker has the segment by now.
     lost: bool,
 }
@@ -344,7 +333,7 @@ struct SegmentWork<'a> {
 impl SegmentWork<'_> {
     fn take(&mut self, page: CheckedPage) {
         if page.out_of_time > 0 {
-            self.partial = page.summary;
+            self.partial = Some(page.summary);
             return;
         }
         let mut counts = counts(&self.progress);
@@ -360,10 +349,6 @@ impl SegmentWork<'_> {
         }
         self.progress.done = page.next.is_none();
         self.progress.cursor = page.next;
-    }
-
-    fn partial_is_empty(&self) -> bool {
-        self.partial == Summary::default()
     }
 }
 

@@ -202,20 +202,18 @@ impl SweepStore for Memory {
         self.call(|tables| tables.run.as_ref().map(|(run, _)| run.clone()))
     }
 
-    fn begin<'a>(&'a self, previous: Option<&'a str>, run: &'a Run) -> Answer<'a, bool> {
+    fn begin<'a>(&'a self, previous: Option<&'a str>, run: &'a Run) -> Answer<'a, Run> {
         self.call(move |tables| {
-            let allow_until = match (&tables.run, previous) {
-                (None, None) => None,
-                (Some((current, _)), _) if current.id == run.id => return true,
-                (Some((current, _)), Some(previous))
-                    if current.id == previous && current.finished_at.is_some() =>
-                {
+            let allow_until = match &tables.run {
+                None => None,
+                Some((current, _)) if previous == Some(&current.id) && current.finished_at.is_some() => {
                     current.allow_until
                 }
-                _ => return false,
+                Some((current, _)) => return current.clone(),
             };
-            tables.run = Some((Run { allow_until, ..run.clone() }, String::new()));
-            true
+            let begun = Run { allow_until, ..run.clone() };
+            tables.run = Some((begun.clone(), String::new()));
+            begun
         })
     }
 

@@ -58,7 +58,7 @@ impl SweepStore for DynamoSweepStore {
         state::run(self).boxed()
     }
 
-    fn begin<'a>(&'a self, previous: Option<&'a str>, run: &'a Run) -> Answer<'a, bool> {
+    fn begin<'a>(&'a self, previous: Option<&'a str>, run: &'a Run) -> Answer<'a, Run> {
         state::begin(self, previous, run).boxed()
     }
 

@@ -41,8 +41,8 @@ pub trait SweepStore: Send + Sync {
     /// The current run, or the last one.
     fn run(&self) -> Answer<'_, Option<Run>>;
 
-    /// Begins a run, if the current one is still `previous` and finished. Whether it has begun.
-    fn begin<'a>(&'a self, previous: Option<&'a str>, run: &'a Run) -> Answer<'a, bool>;
+    /// Begins a run, if the current one is still `previous` and finished. The run that is current then.
+    fn begin<'a>(&'a self, previous: Option<&'a str>, run: &'a Run) -> Answer<'a, Run>;
 
     /// Leases a part of a run to a worker; `None` while another worker's lease lasts.
     fn lease<'a>(&'a self, part: PartOf<'a>, lease: Lease<'a>) -> Answer<'a, Option<Progress>>;
@@ -215,6 +215,17 @@ pub struct Run {
 }
 
 impl Run {
+    /// The id of a worker's attempts in this run.
+    pub fn attempt_id(&self, worker: &str) -> String {
+        format!("{}.{worker}", self.id)
+    }
+
+    /// Whether a connection was tried in this run.
+    pub fn has_tried(&self, stored: &StoredConnection) -> bool {
+        let by = stored.last_attempt_by.as_deref().and_then(|by| by.strip_prefix(&self.id));
+        by.is_some_and(|rest| rest.starts_with('.'))
+    }
+
     /// The instant by which a provider's connection must be due.
     pub fn due_by(&self, provider: Provider) -> Timestamp {
         self.catching_up.get(provider.key()).copied().unwrap_or(self.started_at)

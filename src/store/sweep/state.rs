@@ -58,7 +58,7 @@ pub(super) async fn begin(
     store: &DynamoSweepStore,
     previous: Option<&str>,
     run: &Run,
-) -> Result<bool, StoreError> {
+) -> Result<Run, StoreError> {
     let open = run.open.iter().map(ToString::to_string).collect();
     let update = update(store, run_key())
         .update_expression(format!(
@@ -82,7 +82,9 @@ pub(super) async fn begin(
             ))
             .expression_attribute_values(":previous", s(previous)),
     };
-    refused_or(update, "begin a sweep").await.map(|done| done.is_ok())
+    match refused_or(update, "begin a sweep").await? {
+        Ok(row) | Err(row) => run_of(&row),
+    }
 }
 
 /// A lease whose first answer was lost is found to be the worker's own.
