@@ -14,11 +14,12 @@
 //! | [`issuer`] | an OpenID Connect issuer with demo people |
 //!
 //! The functions reach all of it as they would in production: over HTTP, through the real AWS SDK.
-//! [`testing`] is for the tests that drive the stack.
+//! [`testing`] is for the tests that drive the stack, [`console`] for its commands.
 
 pub mod aws;
 pub mod changes;
 pub mod cloudformation;
+pub mod console;
 pub mod functions;
 pub mod gateway;
 pub mod issuer;
@@ -29,4 +30,4 @@ mod stack;
 pub mod testing;
 pub mod vk;
 
-pub use stack::{Options, Stack, StartError};
+pub use stack::{Options, Stack, StartError, random_secret};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 use evosync_connections::platform::{Clock, Entropy};
 use evosync_connections::telemetry::METRICS;
+use local::console::{exit_code, say};
 use local::issuer::PEOPLE;
 use local::{Options, Stack};
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,13 +33,7 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     log();
-    match run(Arguments::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&format!("cannot start: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run(Arguments::parse()).await)
 }
 
 /// Readable lines rather than the functions' JSON. The embedded DynamoDB warns of every condition
@@ -95,9 +90,4 @@ fn greet(stack: &Stack, folder: Option<PathBuf>) {
     say("  stop           Ctrl-C");
     say("");
     say(&format!("ready {}", stack.base_url()));
-}
-
-#[expect(clippy::print_stdout, reason = "this is what the command says to its user")]
-fn say(line: &str) {
-    println!("{line}");
 }

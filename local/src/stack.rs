@@ -228,9 +228,14 @@ fn lock(folder: &Path) -> Result<File, StartError> {
     }
 }
 
+/// A secret of 256 bits.
+pub fn random_secret(entropy: &Entropy) -> String {
+    URL_SAFE_NO_PAD.encode(entropy.bytes::<32>())
+}
+
 /// Makes the secrets of a first start; later starts find them.
 fn seed_secrets(aws: &Aws, entropy: &Entropy) {
-    let random = || URL_SAFE_NO_PAD.encode(entropy.bytes::<32>());
+    let random = || random_secret(entropy);
     let seeds = [
         (VK_SECRET, json!({ "VK_CLIENT_SECRET": random() }).to_string()),
         (TOKEN_KEYS, json!({ "current": "1", "1": random() }).to_string()),

@@ -206,7 +206,7 @@ async fn dispatch(State(front): State<Arc<Front>>, headers: HeaderMap, body: Byt
     if let Some((status, json)) = other {
         return answer(status, &json.to_string());
     }
-    let answered = front.forward(&headers, body).await.unwrap_or_else(|error| {
+    let answered = forward(&front.http, &front.dynamodb_url, &headers, body).await.unwrap_or_else(|error| {
         tracing::error!(%error, "embedded DynamoDB not reached");
         answer(StatusCode::BAD_GATEWAY, "{}")
     });
@@ -216,22 +216,26 @@ async fn dispatch(State(front): State<Arc<Front>>, headers: HeaderMap, body: Byt
     }
 }
 
-impl Front {
-    #[expect(clippy::disallowed_methods, reason = "a hop within this process")]
-    async fn forward(&self, headers: &HeaderMap, body: Bytes) -> reqwest::Result<Response<Body>> {
-        let mut request = self.http.post(&self.dynamodb_url).body(body);
-        for name in ["x-amz-target", "content-type", "authorization", "x-amz-date"] {
-            if let Some(value) = headers.get(name) {
-                request = request.header(name, value);
-            }
+/// Hands a call on to the endpoint of another service.
+#[expect(clippy::disallowed_methods, reason = "a hop within this machine")]
+pub async fn forward(
+    http: &reqwest::Client,
+    url: &str,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> reqwest::Result<Response<Body>> {
+    let mut request = http.post(url).body(body);
+    for name in ["x-amz-target", "content-type", "authorization", "x-amz-date"] {
+        if let Some(value) = headers.get(name) {
+            request = request.header(name, value);
         }
-        let answer = request.send().await?;
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = answer.status();
-        *response.headers_mut() = answer.headers().clone();
-        *response.body_mut() = Body::from(answer.bytes().await?);
-        Ok(response)
     }
+    let answer = request.send().await?;
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = answer.status();
+    *response.headers_mut() = answer.headers().clone();
+    *response.body_mut() = Body::from(answer.bytes().await?);
+    Ok(response)
 }
 
 /// A batch read in which nothing was read.
@@ -241,7 +245,8 @@ fn unprocessed(request: &[u8]) -> Response<Body> {
     answer(StatusCode::OK, &json.to_string())
 }
 
-fn answer(status: StatusCode, json: &str) -> Response<Body> {
+/// An answer in AWS's JSON protocol.
+pub fn answer(status: StatusCode, json: &str) -> Response<Body> {
     let mut response = Response::new(Body::from(json.to_owned()));
     *response.status_mut() = status;
     let media_type = axum::http::HeaderValue::from_static("application/x-amz-json-1.1");

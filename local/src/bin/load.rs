@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, Response};
+use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::{get, post};
+use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Parser;
@@ -18,8 +18,9 @@ use evosync_connections::domain::secret::AccessToken;
 use evosync_connections::domain::{Generation, Provider, TokenSet, UserId};
 use evosync_connections::platform::Entropy;
 use evosync_connections::sealing::{RowIdentity, TokenKeys};
-use local::aws::Aws;
-use local::cloudformation;
+use local::aws::{Aws, answer, forward};
+use local::console::{exit_code, say};
+use local::{cloudformation, random_secret};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -50,19 +51,12 @@ struct Load {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&format!("cannot start: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run(Arguments::parse()).await)
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let aws = Aws::start(None, &cloudformation::tables()?).await?;
-    let key = format!("{:064x}", u128::from_be_bytes(Entropy::system().bytes()));
-    let secret = json!({ "current": "1", "1": key }).to_string();
+    let secret = json!({ "current": "1", "1": random_secret(&Entropy::system()) }).to_string();
     aws.put_secret("token-keys", &secret);
     let load = Arc::new(Load {
         rows: arguments.rows,
@@ -91,31 +85,32 @@ async fn dispatch(State(load): State<Arc<Load>>, headers: HeaderMap, body: Bytes
     match target.split_once('.').unwrap_or_default().1 {
         "Scan" => {
             load.scans.fetch_add(1, Ordering::Relaxed);
-            answer(&load.scan(&request))
+            answer(StatusCode::OK, &load.scan(&request).to_string())
         }
         "BatchExecuteStatement" => {
             let statements = request["Statements"].as_array().map_or(0, Vec::len);
             load.writes.fetch_add(1, Ordering::Relaxed);
             load.rows_written.fetch_add(u64::try_from(statements).unwrap_or_default(), Ordering::Relaxed);
-            answer(&json!({ "Responses": vec![json!({}); statements] }))
+            answer(StatusCode::OK, &json!({ "Responses": vec![json!({}); statements] }).to_string())
         }
         _ => {
             load.others.fetch_add(1, Ordering::Relaxed);
-            load.forward(&headers, body).await
+            let answered = forward(&load.http, &load.aws.url(), &headers, body).await;
+            answered.unwrap_or_else(|_| answer(StatusCode::BAD_GATEWAY, "{}"))
         }
     }
 }
 
-async fn users_get(State(load): State<Arc<Load>>, headers: HeaderMap) -> Response<Body> {
+async fn users_get(State(load): State<Arc<Load>>, headers: HeaderMap) -> Json<Value> {
     load.checks.fetch_add(1, Ordering::Relaxed);
     let bearer = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let id: u64 = bearer.rsplit('-').next().and_then(|id| id.parse().ok()).unwrap_or_default();
-    answer(&json!({ "response": [{ "id": id, "first_name": "Anna", "last_name": "Smirnova" }] }))
+    Json(json!({ "response": [{ "id": id, "first_name": "Anna", "last_name": "Smirnova" }] }))
 }
 
-async fn counts(State(load): State<Arc<Load>>) -> Response<Body> {
+async fn counts(State(load): State<Arc<Load>>) -> Json<Value> {
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    answer(&json!({
+    Json(json!({
         "scans": count(&load.scans),
         "writes": count(&load.writes),
         "rows_written": count(&load.rows_written),
@@ -167,37 +162,8 @@ impl Load {
             "access_token": { "B": STANDARD.encode(sealed.unwrap_or_default()) },
         })
     }
-
-    #[expect(clippy::disallowed_methods, reason = "a hop within this process")]
-    async fn forward(&self, headers: &HeaderMap, body: Bytes) -> Response<Body> {
-        let mut request = self.http.post(self.aws.url()).body(body);
-        for name in ["x-amz-target", "content-type", "authorization", "x-amz-date"] {
-            if let Some(value) = headers.get(name) {
-                request = request.header(name, value);
-            }
-        }
-        let mut response = Response::new(Body::empty());
-        if let Ok(answer) = request.send().await {
-            *response.status_mut() = answer.status();
-            *response.headers_mut() = answer.headers().clone();
-            *response.body_mut() = answer.bytes().await.unwrap_or_default().into();
-        }
-        response
-    }
 }
 
 fn user(number: u64) -> String {
     format!("user-{number:09}")
-}
-
-fn answer(json: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(json.to_string()));
-    let media_type = axum::http::HeaderValue::from_static("application/x-amz-json-1.0");
-    response.headers_mut().insert("content-type", media_type);
-    response
-}
-
-#[expect(clippy::print_stdout, reason = "this is what the command says to its user")]
-fn say(line: &str) {
-    println!("{line}");
 }

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use evosync_connections::platform::{Clock, Entropy};
 use local::aws::Aws;
-use local::cloudformation;
+use local::console::{exit_code, say};
 use local::issuer::{self, Issuer};
 use local::vk::{self, Vk};
+use local::{cloudformation, random_secret};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -41,22 +42,14 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&format!("cannot start: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run(Arguments::parse()).await)
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let product = arguments.product.trim_end_matches('/');
     let (clock, entropy) = (Clock::system(), Entropy::system());
     let aws = Aws::start(None, &cloudformation::tables()?).await?;
-    let token_key =
-        format!("{:032x}{:032x}", u128::from_be_bytes(entropy.bytes()), u128::from_be_bytes(entropy.bytes()));
-    aws.put_secret("token-keys", &json!({ "current": "1", "1": token_key }).to_string());
+    aws.put_secret("token-keys", &json!({ "current": "1", "1": random_secret(&entropy) }).to_string());
     aws.put_secret(
         "vk-client-secret",
         &json!({ "VK_CLIENT_SECRET": arguments.vk_client_secret }).to_string(),
@@ -81,9 +74,4 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     say(&format!("issuer {}", issuer.url()));
     say("ready");
     Ok(tokio::signal::ctrl_c().await?)
-}
-
-#[expect(clippy::print_stdout, reason = "this is what the command says to its user")]
-fn say(line: &str) {
-    println!("{line}");
 }
