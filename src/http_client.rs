@@ -85,16 +85,19 @@ impl HttpAnswer {
 /// and URLs here may carry secrets. Its causes are kept as texts.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum HttpError {
-    /// The peer took longer than the [`Limits`] allow.
+    /// The peer took longer than the [`Limits`] allow. It may have the request.
     #[error("timed out")]
     Timeout,
-    /// The peer's certificate or protocol is not acceptable.
+    /// The peer's certificate or protocol is not acceptable. Nothing of the request was sent.
     #[error("TLS failed")]
     Tls(#[source] Option<Cause>),
+    /// The name did not resolve, or the connection was not accepted in time. Nothing of the request was sent.
+    #[error("cannot connect")]
+    Unreached(#[source] Option<Cause>),
     /// The answer is larger than 64 KiB.
     #[error("answer too large")]
     TooLarge,
-    /// The name did not resolve, the connection was refused or reset, or it was no HTTP.
+    /// The connection broke, or what came was no HTTP. The peer may have the request.
     #[error("network failed")]
     Network(#[source] Option<Cause>),
 }
@@ -164,10 +167,11 @@ pub enum ClientError {
 }
 
 fn kind_of(error: &reqwest::Error) -> HttpError {
-    if error.is_timeout() {
+    if error.is_connect() {
+        let cause = Cause::of(error);
+        if is_tls(error) { HttpError::Tls(cause) } else { HttpError::Unreached(cause) }
+    } else if error.is_timeout() {
         HttpError::Timeout
-    } else if is_tls(error) {
-        HttpError::Tls(Cause::of(error))
     } else {
         HttpError::Network(Cause::of(error))
     }

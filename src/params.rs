@@ -35,6 +35,13 @@ impl Params {
         Self(pairs.collect())
     }
 
+    /// These parameters and further ones, so that a name in both comes twice.
+    #[must_use]
+    pub fn with(&self, further: Vec<(&'static str, String)>) -> Self {
+        let further = further.into_iter().map(|(name, value)| (name.as_bytes().to_vec(), value.into_bytes()));
+        Self(self.0.iter().cloned().chain(further).collect())
+    }
+
     /// The value of a parameter that may come once at most.
     ///
     /// # Errors

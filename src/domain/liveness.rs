@@ -80,6 +80,8 @@ pub enum Unknown {
     Inconclusive,
     /// The provider refuses our application or our request: an operator must act.
     OurFault,
+    /// The provider answers the token from the address that obtained it, and we call from another.
+    AnotherAddress,
 }
 
 impl Unknown {

@@ -45,6 +45,10 @@ secret_string! {
     AuthorizationCode
 }
 secret_string! {
+    /// What proves that whoever exchanges a code began the attempt (RFC 7636, section 4.1).
+    CodeVerifier
+}
+secret_string! {
     /// The secret an application proves itself with (RFC 6749, section 2.3.1).
     ClientSecret
 }
@@ -59,6 +63,7 @@ mod tests {
         is_wiped::<AccessToken>();
         is_wiped::<RefreshToken>();
         is_wiped::<AuthorizationCode>();
+        is_wiped::<CodeVerifier>();
         is_wiped::<ClientSecret>();
         is_wiped::<crate::domain::State>();
     }

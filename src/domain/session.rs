@@ -4,9 +4,10 @@ use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::UserId;
+use super::secret::CodeVerifier;
+use super::{Provider, State, UserId};
 
 /// How long a session lives.
 ///
@@ -101,22 +102,36 @@ impl SessionCredential {
     /// The token that forms carry (OWASP, Cross-Site Request Forgery Prevention: HMAC-based token).
     /// Derived from the session's secret, so it needs no row of its own.
     pub fn csrf_token(&self) -> CsrfToken {
-        CsrfToken(URL_SAFE_NO_PAD.encode(hmac::sign(&self.csrf_key(), CSRF_CONTEXT)))
+        CsrfToken(URL_SAFE_NO_PAD.encode(hmac::sign(&self.hmac_key(), CSRF_CONTEXT)))
     }
 
     /// Whether a form's token is this session's, compared in constant time.
     pub fn accepts_csrf(&self, candidate: &str) -> bool {
         URL_SAFE_NO_PAD
             .decode(candidate)
-            .is_ok_and(|tag| hmac::verify(&self.csrf_key(), CSRF_CONTEXT, &tag).is_ok())
+            .is_ok_and(|tag| hmac::verify(&self.hmac_key(), CSRF_CONTEXT, &tag).is_ok())
     }
 
-    fn csrf_key(&self) -> hmac::Key {
+    /// The code verifier of an attempt (RFC 7636). Derived from the session's secret, so it needs no column and
+    /// no read, and another session's attempt has another.
+    pub fn code_verifier(&self, provider: Provider, state: &State) -> CodeVerifier {
+        let mut context = hmac::Context::with_key(&self.hmac_key());
+        for part in [VERIFIER_CONTEXT, provider.key().as_bytes(), state.secret().as_bytes()] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut bytes = Zeroizing::new([0; 32]);
+        bytes.copy_from_slice(context.sign().as_ref());
+        CodeVerifier::of_bytes(&bytes)
+    }
+
+    fn hmac_key(&self) -> hmac::Key {
         hmac::Key::new(hmac::HMAC_SHA256, &self.secret.0)
     }
 }
 
 const CSRF_CONTEXT: &[u8] = b"evosync connections: csrf token";
+const VERIFIER_CONTEXT: &[u8] = b"evosync connections: code verifier";
 
 /// The digest of a session's secret: names the session in the store, opens nothing.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -201,6 +216,18 @@ mod tests {
         assert!(!credential(2).accepts_csrf(token.secret()));
         assert!(!credential(1).accepts_csrf(""));
         assert!(!credential(1).accepts_csrf("не base64"));
+    }
+
+    #[test]
+    fn a_code_verifier_is_of_one_session_and_one_attempt() {
+        let state = |byte| State::new([byte; 32]);
+        let verifier = |session, byte| credential(session).code_verifier(Provider::Vk, &state(byte));
+        let one = verifier(1, 1);
+        assert_eq!(one.secret().len(), 43);
+        assert_eq!(one.secret(), verifier(1, 1).secret());
+        assert_ne!(one.secret(), verifier(2, 1).secret());
+        assert_ne!(one.secret(), verifier(1, 2).secret());
+        assert_ne!(one.secret(), credential(1).csrf_token().secret());
     }
 
     #[test]

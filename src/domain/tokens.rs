@@ -29,6 +29,18 @@ impl TokenSet {
         Self { access, refresh: None, device_id: None, unknown: UnknownMembers::default() }
     }
 
+    /// An access token that a refresh token renews, for a device where the provider binds it to one.
+    pub fn renewable(access: AccessToken, refresh: RefreshToken, device_id: Option<DeviceId>) -> Self {
+        Self { refresh: Some(refresh), device_id, ..Self::of_access(access) }
+    }
+
+    /// The tokens that follow these ones after a renewal. What this build does not know stays.
+    #[must_use]
+    pub fn renewed(&self, access: AccessToken, refresh: Option<RefreshToken>) -> Self {
+        let refresh = refresh.or_else(|| self.refresh.clone());
+        Self { access, refresh, ..self.clone() }
+    }
+
     /// Reads a record, `None` where it has no access token.
     pub fn from_record(json: &[u8]) -> Option<Self> {
         let record: Record = serde_json::from_slice(json).ok()?;

@@ -2,7 +2,7 @@
 //!
 //! What a provider can do comes in capabilities, because a function is given only what it may do
 //! and its IAM policy says the same: [`Authorize`] for connect, which knows no secret; [`Redeem`]
-//! for callback; [`Check`] for the sweep; [`Words`] for the pages. Each is built by one constructor
+//! for callback; [`Check`] and [`Renew`] for the sweep; [`Words`] for the pages. Each is built by one constructor
 //! of the provider's folder, which answers `None` where the provider is not configured.
 //!
 //! A new provider is a folder beside [`vk`], a variant of [`Provider`], and a line in the
@@ -20,27 +20,17 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use crate::config::{BaseUrl, ConfigError, Env};
-use crate::domain::secret::AuthorizationCode;
-use crate::domain::{Account, ErrorCode, Liveness, Provider, State, TokenSet};
+use crate::domain::{Account, ErrorCode, Liveness, Provider, Scopes, TokenSet};
 use crate::error_chain::Cause;
 use crate::params::Params;
 use crate::platform::Platform;
 use crate::secrets::SecretError;
-use oauth::AuthorizationResponse;
+use oauth::{AuthorizationRequest, AuthorizationResponse, Exchange};
 
 /// Sends a person to the provider. Knows no secret.
 pub trait Authorize: Send + Sync {
-    /// The address for one attempt (RFC 6749, section 4.1.1).
-    fn url(&self, state: &State, device: Device) -> String;
-}
-
-/// The kind of device, for providers with pages of their own for phones.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Device {
-    /// A screen to sit at.
-    Desktop,
-    /// A phone.
-    Phone,
+    /// The address for one attempt.
+    fn url(&self, request: &AuthorizationRequest<'_>) -> String;
 }
 
 /// Makes tokens and an account of what a person comes back with. Proves the application, so it
@@ -54,7 +44,11 @@ pub trait Redeem: Send + Sync {
 
     /// Exchanges a code and reads whose the tokens are. Several calls to the provider, each within
     /// bounds of its own.
-    fn redeem(&self, code: AuthorizationCode) -> BoxFuture<'_, Result<Grant, Refusal>>;
+    fn redeem(&self, exchange: Exchange) -> BoxFuture<'_, Result<Grant, Refusal>>;
+
+    /// Gives back tokens that could not be saved, as far as the provider lets us. Best effort: whoever
+    /// calls it goes on whatever comes of it.
+    fn discard(&self, tokens: TokenSet) -> BoxFuture<'_, ()>;
 }
 
 /// What a code was good for.
@@ -66,6 +60,8 @@ pub struct Grant {
     pub account: Account,
     /// When the access token lapses; `None` for one that does not.
     pub expires_at: Option<Timestamp>,
+    /// What was granted; `None` where the provider did not say.
+    pub scopes: Option<Scopes>,
 }
 
 /// Why there is no connection: what the person reads, and what the log says.
@@ -88,7 +84,22 @@ impl Refusal {
 pub trait Check: Send + Sync {
     /// Asks once, and says what the answer means for an account's connection. An answer about
     /// another account proves nothing.
-    fn check(&self, tokens: TokenSet, account_id: String) -> BoxFuture<'_, CheckAnswer>;
+    fn check(&self, subject: Subject) -> BoxFuture<'_, CheckAnswer>;
+
+    /// Asks once what tokens are granted, and says what that means; `None` without asking where the
+    /// provider says so only when it hands tokens out.
+    fn check_scopes(&self, tokens: TokenSet) -> BoxFuture<'_, Option<CheckAnswer>>;
+}
+
+/// What is asked about.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The tokens.
+    pub tokens: TokenSet,
+    /// The account they must be of.
+    pub account_id: String,
+    /// What they were granted last, as far as is known.
+    pub scopes: Option<Scopes>,
 }
 
 /// What a provider answered to a check.
@@ -102,6 +113,62 @@ pub struct CheckAnswer {
     pub cause: Option<Cause>,
     /// Set where the provider asks for fewer calls.
     pub rate_limited: Option<RateLimited>,
+    /// What is granted, where that was asked.
+    pub scopes: Option<Scopes>,
+}
+
+/// Renews tokens. Proves the application, so it knows its secret.
+pub trait Renew: Send + Sync {
+    /// Gets ready what could fail on our side, so that it fails before anything is spent.
+    fn prepare(&self) -> BoxFuture<'_, Result<(), SecretError>>;
+
+    /// Asks for new tokens in exchange for the refresh token (RFC 6749, section 6), once. What
+    /// that may have spent, the answer says.
+    fn renew(&self, tokens: TokenSet) -> BoxFuture<'_, Renewal>;
+
+    /// Gives back tokens that could not be saved. Best effort.
+    fn discard(&self, tokens: TokenSet) -> BoxFuture<'_, ()>;
+}
+
+/// What became of a renewal.
+#[derive(Debug)]
+pub enum Renewal {
+    /// There are new tokens, and the refresh token is spent.
+    Renewed(Box<Renewed>),
+    /// The refresh token is not spent: the provider knows nothing of the request, or has not looked at it.
+    Unspent {
+        /// Why there are no tokens; never [`Liveness::Alive`].
+        answer: CheckAnswer,
+    },
+    /// The provider refuses the refresh token.
+    Refused(Cause),
+    /// Nobody knows whether the refresh token is spent: the answer was lost, or is none.
+    Lost(Cause),
+}
+
+/// New tokens.
+#[derive(Debug)]
+pub struct Renewed {
+    /// The tokens, refresh token included.
+    pub tokens: TokenSet,
+    /// When the access token lapses.
+    pub expires_at: Option<Timestamp>,
+    /// What is granted; `None` where the provider did not say.
+    pub scopes: Option<Scopes>,
+    /// Whether the answer repeats another state than was sent.
+    pub is_anothers: bool,
+}
+
+impl CheckAnswer {
+    /// An answer that needs no explanation.
+    pub fn of(liveness: Liveness) -> Self {
+        Self { liveness, code: None, cause: None, rate_limited: None, scopes: None }
+    }
+
+    /// An answer, and why.
+    pub fn because(liveness: Liveness, cause: impl Into<String>) -> Self {
+        Self { cause: Some(Cause::new(cause)), ..Self::of(liveness) }
+    }
 }
 
 /// The provider limits our rate.
@@ -129,6 +196,8 @@ pub trait Registry: Send + Sync {
     -> Built<dyn Redeem>;
     /// Checking tokens.
     fn check(&self, provider: Provider, env: &Env, platform: &Platform) -> Built<dyn Check>;
+    /// Renewing tokens; `None` also for a provider that has nothing to renew.
+    fn renew(&self, provider: Provider, env: &Env, platform: &Platform) -> Built<dyn Renew>;
 }
 
 /// The registration: calls a constructor of the provider's folder. A provider is one line here.
@@ -165,6 +234,10 @@ impl Registry for Registered {
 
     fn check(&self, provider: Provider, env: &Env, platform: &Platform) -> Built<dyn Check> {
         of_provider!(provider, check(env, platform))
+    }
+
+    fn renew(&self, provider: Provider, env: &Env, platform: &Platform) -> Built<dyn Renew> {
+        of_provider!(provider, renew(env, platform))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What every provider has in common that speaks OAuth 2.0.
 
-use crate::domain::secret::AuthorizationCode;
+use crate::domain::secret::{AuthorizationCode, CodeVerifier, DeviceId};
 use crate::domain::{AnswerDigest, State};
 use crate::params::{Malformed, Params};
 
@@ -14,10 +14,48 @@ pub struct AuthorizationResponse {
     issuer: Result<Option<String>, Malformed>,
 }
 
+/// What a person is sent to a provider with: an authorization request (RFC 6749, section 4.1.1).
+pub struct AuthorizationRequest<'a> {
+    /// Names the attempt.
+    pub state: &'a State,
+    /// Proves at the exchange that we began the attempt; sent as its challenge by providers that know PKCE.
+    pub verifier: &'a CodeVerifier,
+    /// What the person sits at.
+    pub device: Device,
+}
+
+/// The kind of device, for providers with pages of their own for phones.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Device {
+    /// A screen to sit at.
+    Desktop,
+    /// A phone.
+    Phone,
+}
+
+/// What is exchanged for tokens, by an access token request (RFC 6749, section 4.1.3).
+pub struct Exchange {
+    /// What the person came back with.
+    pub granted: GrantedCode,
+    /// The attempt's.
+    pub state: State,
+    /// The attempt's (RFC 7636, section 4.5).
+    pub verifier: CodeVerifier,
+}
+
+/// A code that a person came back with.
+#[derive(Clone)]
+pub struct GrantedCode {
+    /// The code.
+    pub code: AuthorizationCode,
+    /// The device that the provider binds tokens to, where it names one.
+    pub device_id: Option<DeviceId>,
+}
+
 /// The answer to one attempt.
 pub enum Outcome {
     /// A code to exchange.
-    Code(AuthorizationCode),
+    Code(GrantedCode),
     /// The person said no.
     Denied,
     /// The provider could not go on.
@@ -84,7 +122,7 @@ impl AuthorizationResponse {
         let state = State::parse(params.one("state").ok()??)?;
         let outcome = match (params.one("code").ok()?, params.one("error").ok()?) {
             (Some(code), None) if code.len() <= longest_code && is_code(code) => {
-                Outcome::Code(AuthorizationCode::new(code))
+                Outcome::Code(GrantedCode { code: AuthorizationCode::new(code), device_id: None })
             }
             (None, Some("access_denied")) => Outcome::Denied,
             (None, Some(error)) if !error.is_empty() => Outcome::Failed(OAuthError::new(error)),
@@ -97,7 +135,7 @@ impl AuthorizationResponse {
     /// What tells a repetition of this answer from another answer to the same attempt.
     pub fn digest(&self) -> AnswerDigest {
         match &self.outcome {
-            Outcome::Code(code) => AnswerDigest::new("code", code.secret()),
+            Outcome::Code(granted) => AnswerDigest::new("code", granted.code.secret()),
             Outcome::Denied => AnswerDigest::new("error", "access_denied"),
             Outcome::Failed(error) => AnswerDigest::new("error", &error.name),
         }
@@ -114,7 +152,7 @@ impl AuthorizationResponse {
 }
 
 /// Printable ASCII, one character or more (RFC 6749, appendix A.11).
-fn is_code(value: &str) -> bool {
+pub(super) fn is_code(value: &str) -> bool {
     !value.is_empty() && value.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
@@ -130,7 +168,9 @@ mod tests {
 
     #[test]
     fn a_code_a_refusal_and_a_failure_are_distinguished() {
-        assert!(matches!(read("&code=c").unwrap().outcome, Outcome::Code(code) if code.secret() == "c"));
+        assert!(
+            matches!(read("&code=c").unwrap().outcome, Outcome::Code(granted) if granted.code.secret() == "c")
+        );
         assert!(matches!(read("&error=access_denied").unwrap().outcome, Outcome::Denied));
         let failed = read("&error=anything&error_description=x").unwrap().outcome;
         assert!(matches!(failed, Outcome::Failed(error) if error.to_string() == "anything"));

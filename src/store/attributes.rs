@@ -29,6 +29,9 @@ pub(in crate::store) mod connection {
     pub(in crate::store) const TOKEN_EXPIRES_AT: &str = "token_expires_at";
     /// When an access token lapses that can be renewed. Earlier builds ignore it.
     pub(in crate::store) const ACCESS_EXPIRES_AT: &str = "access_expires_at";
+    /// What was granted, by the provider's names, and when it last said so.
+    pub(in crate::store) const SCOPES: &str = "scopes";
+    pub(in crate::store) const SCOPES_CHECKED_AT: &str = "scopes_checked_at";
 }
 
 /// The rows of `SESSIONS_TABLE`: sessions, attempts, sign-ins, rate limits, tombstones. Partition key

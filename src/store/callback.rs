@@ -17,7 +17,7 @@ use super::{RACE_POLICY, StoreError, write_row};
 use crate::config::{ConfigError, Env};
 use crate::domain::{
     ATTEMPT_LIFETIME, Account, AnswerDigest, AttemptId, ChangedBy, ErrorCode, Expiry, Generation, Liveness,
-    Provider, SessionCredential, SessionLimits, UserId,
+    Provider, Scopes, SessionCredential, SessionLimits, UserId,
 };
 use crate::error_chain::chain;
 use crate::platform::{Clock, Platform};
@@ -84,6 +84,8 @@ pub struct NewConnection<'a> {
     pub account: &'a Account,
     /// When the access token lapses.
     pub expiry: Option<Expiry>,
+    /// What was granted, as far as is known.
+    pub scopes: Option<&'a Scopes>,
 }
 
 /// What became of saving.
@@ -337,6 +339,10 @@ impl CallbackStore {
         ];
         let expiry = connection.expiry.map(rows::expiry_attribute);
         row.extend(attributes.into_iter().chain(expiry).map(|(name, value)| (name.to_owned(), value)));
+        if let Some(scopes) = connection.scopes {
+            row.insert(c::SCOPES.to_owned(), s(scopes.to_string()));
+            row.insert(c::SCOPES_CHECKED_AT.to_owned(), rfc3339(self.clock.now()));
+        }
         row.insert(account_id(connection.provider.key()), s(&connection.account.id));
         row
     }

@@ -10,7 +10,7 @@ use super::Answer;
 use crate::domain::Provider;
 use crate::pages::Problem;
 use crate::params::Params;
-use crate::providers::Device;
+use crate::providers::oauth::Device;
 
 /// The query string's parameters.
 pub fn params(request: &Request) -> Params {

@@ -6,13 +6,14 @@ mod stop;
 use std::time::Duration;
 
 use evosync_connections::config::{ConfigError, Env};
-use evosync_connections::domain::secret::AuthorizationCode;
 use evosync_connections::domain::{
     Actor, AttemptId, ChangedBy, ErrorCode, Expiry, Generation, Provider, ReturnTo, SessionCredential,
 };
 use evosync_connections::pages::Problem;
 use evosync_connections::platform::{Platform, warm_up};
-use evosync_connections::providers::oauth::{AuthorizationResponse, ErrorKind, Outcome};
+use evosync_connections::providers::oauth::{
+    AuthorizationResponse, ErrorKind, Exchange, GrantedCode, Outcome,
+};
 use evosync_connections::providers::{Grant, PerProvider, Redeem, Registry};
 use evosync_connections::sealing::{RowIdentity, TokenKeySource, TokenKeys};
 use evosync_connections::store::{CallbackStore, Earlier, NewConnection, Saved, Seen, Spend, StoreError};
@@ -27,6 +28,9 @@ use stop::Stop;
 /// The time-out of all calls to the provider together. There may be five, each with its own time-out.
 /// The rest of the function's time is for the store.
 const PROVIDER_WITHIN: Duration = Duration::from_secs(12);
+
+/// The time-out of giving back a grant that was not saved.
+const DISCARD_WITHIN: Duration = Duration::from_secs(3);
 
 /// The function: the only one that sees codes and new tokens.
 pub struct Function {
@@ -95,8 +99,10 @@ impl Function {
         seen: Result<Seen, StoreError>,
     ) -> Result<(), Stop> {
         let seen = seen.map_err(|error| Stop::ours(&error))?;
-        let code = code(response)?.clone();
-        let redeemed = tokio::time::timeout(PROVIDER_WITHIN, caller.redeem.redeem(code)).await;
+        let (granted, state) = (code(response)?.clone(), response.state.clone());
+        let verifier = caller.credential.code_verifier(caller.provider, &state);
+        let exchange = Exchange { granted, state, verifier };
+        let redeemed = tokio::time::timeout(PROVIDER_WITHIN, caller.redeem.redeem(exchange)).await;
         let too_slow = |_| Stop::new(ErrorCode::ProviderUnavailable, "time-out of all calls to the provider");
         let grant = redeemed.map_err(too_slow)??;
         self.save(caller, grant, keys, &seen).await
@@ -124,14 +130,19 @@ impl Function {
             sealed_tokens: sealed_tokens.map_err(|error| Stop::ours(&error))?,
             account: &grant.account,
             expiry: grant.expires_at.map(|at| Expiry { at, renewable }),
+            scopes: grant.scopes.as_ref(),
         });
-        match saved.await.map_err(|error| Stop::ours(&error))? {
-            Saved::Saved => Ok(()),
-            Saved::NotSignedIn => {
-                Err(Stop::new(ErrorCode::SessionExpired, "signed out while at the provider"))
-            }
-            Saved::Overtaken => Err(Stop::new(ErrorCode::AttemptUsed, "the connection changed meanwhile")),
+        let refused = match saved.await.map_err(|error| Stop::ours(&error))? {
+            Saved::Saved => return Ok(()),
+            Saved::NotSignedIn => Stop::new(ErrorCode::SessionExpired, "signed out while at the provider"),
+            Saved::Overtaken => Stop::new(ErrorCode::AttemptUsed, "the connection changed meanwhile"),
+        };
+        // Nobody will use it: the grant is given back while somebody still knows it.
+        let discard = caller.redeem.discard(grant.tokens);
+        if tokio::time::timeout(DISCARD_WITHIN, discard).await.is_err() {
+            tracing::warn!("time-out of giving back an unused grant");
         }
+        Err(refused)
     }
 }
 
@@ -148,7 +159,7 @@ fn repeat(earlier: Earlier, is_connected: bool) -> Result<(), Stop> {
 }
 
 /// The code to redeem, where the provider sent one.
-fn code(response: &AuthorizationResponse) -> Result<&AuthorizationCode, Stop> {
+fn code(response: &AuthorizationResponse) -> Result<&GrantedCode, Stop> {
     match &response.outcome {
         Outcome::Code(code) => Ok(code),
         Outcome::Denied => Err(Stop::new(ErrorCode::AccessDenied, "the person denied access")),

@@ -5,6 +5,7 @@ use evosync_connections::config::{ConfigError, Env};
 use evosync_connections::domain::{ErrorCode, ReturnTo, State};
 use evosync_connections::pages::Problem;
 use evosync_connections::platform::{Entropy, Platform, warm_up};
+use evosync_connections::providers::oauth::AuthorizationRequest;
 use evosync_connections::providers::{Authorize, PerProvider, Registry};
 use evosync_connections::store::{Begin, ConnectStore};
 use evosync_connections::telemetry::count_failure;
@@ -53,7 +54,11 @@ impl WebFunction for Function {
         };
         let state = State::new(self.entropy.bytes());
         Ok(match self.store.begin(&credential, provider, &state.attempt_id()).await? {
-            Begin::Started => Answer::see_other(authorize.url(&state, device(request))),
+            Begin::Started => {
+                let verifier = &credential.code_verifier(provider, &state);
+                let request = AuthorizationRequest { state: &state, verifier, device: device(request) };
+                Answer::see_other(authorize.url(&request))
+            }
             Begin::NotSignedIn => sign_in_first(&self.jar, ReturnTo::Provider(provider)),
             Begin::TooMany => {
                 count_failure(ErrorCode::TooManyAttempts);

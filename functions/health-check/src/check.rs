@@ -8,7 +8,7 @@ use std::time::Duration;
 use evosync_connections::domain::{Liveness, OfflineReason, TokenSet, Unknown};
 use evosync_connections::error_chain::chain;
 use evosync_connections::platform::Platform;
-use evosync_connections::providers::{Check, CheckAnswer, PerProvider};
+use evosync_connections::providers::{Check, CheckAnswer, PerProvider, Subject};
 use evosync_connections::retry::{Policy, Retry, Try};
 use evosync_connections::sealing::{OpenError, RowIdentity, TokenKeys};
 use evosync_connections::store::sweep::{Attempt, RowKey, RowUpdate, RowVerdict, Run, StoredConnection};
@@ -89,11 +89,16 @@ impl Checker<'_> {
         check: &dyn Check,
         limit: &RateLimit,
     ) -> Option<Liveness> {
+        let subject = Subject {
+            tokens: tokens.clone(),
+            account_id: stored.connection.account.id.clone(),
+            scopes: None,
+        };
         let (last, tried) = (Mutex::new(None), AtomicU32::new(0));
         let attempt = || async {
             // If there is no further turn, the last answer counts.
             let Some(turn) = limit.turn(self.deadline).await else { return Try::Settled(()) };
-            let answer = check.check(tokens.clone(), stored.connection.account.id.clone()).await;
+            let answer = check.check(subject.clone()).await;
             limit.settle(&turn, &answer);
             note(&answer, tried.fetch_add(1, Ordering::Relaxed) + 1);
             *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer.liveness);

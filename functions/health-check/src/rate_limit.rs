@@ -256,17 +256,13 @@ mod tests {
         RateLimit::new(Clock::new(time.clone()), per_second, 4)
     }
 
-    fn answer(liveness: Liveness) -> CheckAnswer {
-        CheckAnswer { liveness, code: None, cause: None, rate_limited: None }
-    }
-
     fn too_many(retry_after: Option<Duration>) -> CheckAnswer {
         let rate_limited = Some(RateLimited { retry_after });
-        CheckAnswer { rate_limited, ..answer(Liveness::Unknown(Unknown::Transient)) }
+        CheckAnswer { rate_limited, ..CheckAnswer::of(Liveness::Unknown(Unknown::Transient)) }
     }
 
     fn down() -> CheckAnswer {
-        answer(Liveness::Unknown(Unknown::Transient))
+        CheckAnswer::of(Liveness::Unknown(Unknown::Transient))
     }
 
     /// Calls one after the other until `calls` are made or there is no further turn; how many were made.
@@ -287,7 +283,7 @@ mod tests {
     async fn calls_are_spaced_by_the_rate() {
         let time = SleepingTime::default();
         let (limit, long) = (limit(&time, 4.0), deadline(&time, Duration::from_hours(1)));
-        assert_eq!(call(&limit, &long, 9, || answer(Liveness::Alive)).await, 9);
+        assert_eq!(call(&limit, &long, 9, || CheckAnswer::of(Liveness::Alive)).await, 9);
         assert_eq!(time.passed(), SignedDuration::from_secs(2));
     }
 
@@ -296,7 +292,7 @@ mod tests {
         let time = SleepingTime::default();
         // The margin is a quarter of eight seconds, so six turns are left.
         let (limit, short) = (limit(&time, 1.0), deadline(&time, Duration::from_secs(8)));
-        assert_eq!(call(&limit, &short, 20, || answer(Liveness::Alive)).await, 6);
+        assert_eq!(call(&limit, &short, 20, || CheckAnswer::of(Liveness::Alive)).await, 6);
         assert!(!limit.has_given_up());
     }
 
@@ -307,12 +303,12 @@ mod tests {
         let first = [limit.turn(&long).await.unwrap(), limit.turn(&long).await.unwrap()];
         let mut third = Box::pin(limit.turn(&long));
         assert!(futures_util::poll!(&mut third).is_pending());
-        limit.settle(&first[0], &answer(Liveness::Alive));
+        limit.settle(&first[0], &CheckAnswer::of(Liveness::Alive));
         let third = third.await.unwrap();
         let fourth = limit.turn(&long).await.unwrap();
         assert!(futures_util::poll!(Box::pin(limit.turn(&long))).is_pending());
         for turn in [&first[1], &third, &fourth] {
-            limit.settle(turn, &answer(Liveness::Alive));
+            limit.settle(turn, &CheckAnswer::of(Liveness::Alive));
         }
         assert_eq!(join_all((0..4).map(|_| limit.turn(&long))).await.len(), 4);
     }
@@ -333,7 +329,7 @@ mod tests {
                 refused += 1;
                 return too_many(None);
             }
-            answer(Liveness::Alive)
+            CheckAnswer::of(Liveness::Alive)
         })
         .await;
         assert_eq!(made, 2_000, "it is no outage");
@@ -347,7 +343,7 @@ mod tests {
         let (limit, long) = (limit(&time, 10.0), deadline(&time, Duration::from_hours(10)));
         call(&limit, &long, 3, || too_many(None)).await;
         assert!(limit.state().rate < 2.0);
-        call(&limit, &long, 200, || answer(Liveness::Alive)).await;
+        call(&limit, &long, 200, || CheckAnswer::of(Liveness::Alive)).await;
         assert!((limit.state().rate - 10.0).abs() < 1e-9);
     }
 
@@ -356,10 +352,10 @@ mod tests {
         let time = SleepingTime::default();
         let (limit, long) = (limit(&time, 10.0), deadline(&time, Duration::from_hours(1)));
         call(&limit, &long, 1, || too_many(Some(Duration::from_mins(7)))).await;
-        call(&limit, &long, 1, || answer(Liveness::Alive)).await;
+        call(&limit, &long, 1, || CheckAnswer::of(Liveness::Alive)).await;
         assert_eq!(time.passed(), SignedDuration::from_mins(7));
         call(&limit, &long, 1, || too_many(Some(Duration::from_hours(24)))).await;
-        assert_eq!(call(&limit, &long, 1, || answer(Liveness::Alive)).await, 0);
+        assert_eq!(call(&limit, &long, 1, || CheckAnswer::of(Liveness::Alive)).await, 0);
         assert!(limit.has_given_up(), "longer than there is time");
     }
 
@@ -379,7 +375,7 @@ mod tests {
         let (limit, long) = (limit(&time, 100.0), deadline(&time, Duration::from_hours(1)));
         for _ in 0..10 {
             call(&limit, &long, 5, down).await;
-            assert_eq!(call(&limit, &long, 20, || answer(Liveness::Alive)).await, 20);
+            assert_eq!(call(&limit, &long, 20, || CheckAnswer::of(Liveness::Alive)).await, 20);
         }
     }
 
@@ -387,7 +383,7 @@ mod tests {
     async fn what_was_in_flight_when_the_outage_began_counts_once() {
         let time = SleepingTime::default();
         let (limit, long) = (limit(&time, 100.0), deadline(&time, Duration::from_hours(1)));
-        call(&limit, &long, 10, || answer(Liveness::Alive)).await;
+        call(&limit, &long, 10, || CheckAnswer::of(Liveness::Alive)).await;
         let in_flight = join_all((0..4).map(|_| limit.turn(&long))).await;
         for turn in in_flight.into_iter().flatten() {
             limit.settle(&turn, &down());
@@ -402,10 +398,10 @@ mod tests {
     async fn a_dozen_answers_that_blame_us_end_the_asking() {
         let time = SleepingTime::default();
         let (limit, long) = (limit(&time, 100.0), deadline(&time, Duration::from_hours(1)));
-        let ours = || answer(Liveness::Unknown(Unknown::OurFault));
+        let ours = || CheckAnswer::of(Liveness::Unknown(Unknown::OurFault));
         assert_eq!(call(&limit, &long, 100, ours).await, 12);
         let limit = RateLimit::new(Clock::new(time.clone()), 100.0, 4);
-        call(&limit, &long, 1, || answer(Liveness::Alive)).await;
+        call(&limit, &long, 1, || CheckAnswer::of(Liveness::Alive)).await;
         assert_eq!(call(&limit, &long, 100, ours).await, 100, "not all of the first dozen");
     }
 }

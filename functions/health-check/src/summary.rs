@@ -42,6 +42,8 @@ pub struct Summary {
     pub inconclusive: u64,
     /// Checks that failed because of our configuration, such as a missing key or a rejected app.
     pub our_fault: u64,
+    /// Checks that the provider refused since we call from another address than the tokens are bound to.
+    pub another_address: u64,
     /// Verdicts dropped because the connection changed during the check (optimistic lock).
     pub superseded: u64,
     /// Verdicts that could not be recorded.
@@ -81,6 +83,7 @@ impl Summary {
         self.transient += other.transient;
         self.inconclusive += other.inconclusive;
         self.our_fault += other.our_fault;
+        self.another_address += other.another_address;
         self.superseded += other.superseded;
         self.unrecorded += other.unrecorded;
         self.unreached += other.unreached;
@@ -117,6 +120,7 @@ impl Summary {
             Liveness::Unknown(Unknown::Transient) => self.transient += 1,
             Liveness::Unknown(Unknown::Inconclusive) => self.inconclusive += 1,
             Liveness::Unknown(Unknown::OurFault) => self.our_fault += 1,
+            Liveness::Unknown(Unknown::AnotherAddress) => self.another_address += 1,
         }
     }
 
@@ -174,6 +178,7 @@ impl Summary {
             ChecksTransient = self.transient,
             ChecksInconclusive = self.inconclusive,
             ChecksOurFault = self.our_fault,
+            ChecksAnotherAddress = self.another_address,
             Broken = self.broken,
             Held = self.held,
             MassFailureHeld = u64::from(self.tripped),
@@ -203,6 +208,7 @@ impl Summary {
                     transient = self.transient,
                     inconclusive = self.inconclusive,
                     our_fault = self.our_fault,
+                    another_address = self.another_address,
                     superseded = self.superseded,
                     unrecorded = self.unrecorded,
                     unreached = self.unreached,
@@ -216,7 +222,12 @@ impl Summary {
                 )
             };
         }
-        if self.our_fault > 0 || self.unreadable > 0 || self.damaged > 0 || self.tripped {
+        if self.our_fault > 0
+            || self.another_address > 0
+            || self.unreadable > 0
+            || self.damaged > 0
+            || self.tripped
+        {
             line!(error);
         } else if self.malformed > 0 || self.unreached > 0 {
             line!(warn);

@@ -99,7 +99,7 @@ impl Function {
         match &response.outcome {
             Outcome::Code(code) => {
                 let question = Question::from_stored(pending.nonce, pending.pkce_verifier);
-                self.issuer.identify(code, &question).await
+                self.issuer.identify(&code.code, &question).await
             }
             Outcome::Denied => Err(IssuerError::rejected("the person denied access")),
             Outcome::Failed(error) => Err(IssuerError::named(error.clone())),

@@ -69,7 +69,7 @@ impl Issuer {
             .append_pair("scope", &self.scope(&metadata))
             .append_pair("state", state.secret())
             .append_pair("nonce", question.nonce())
-            .append_pair("code_challenge", &question.pkce_challenge())
+            .append_pair("code_challenge", &question.verifier().challenge())
             .append_pair("code_challenge_method", "S256");
         if ask_again {
             url.query_pairs_mut().append_pair("prompt", "login");
@@ -144,7 +144,7 @@ impl Issuer {
             ("grant_type", "authorization_code"),
             ("code", code.secret()),
             ("redirect_uri", &self.redirect_uri),
-            ("code_verifier", question.pkce_verifier()),
+            ("code_verifier", question.verifier().secret()),
         ];
         let mut request = self.http.requests().post(metadata.token_endpoint.clone());
         match secret {

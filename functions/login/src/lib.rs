@@ -90,7 +90,7 @@ impl Function {
         let pending = PendingSignIn {
             browser: browser.digest(),
             nonce: question.nonce().to_owned(),
-            pkce_verifier: question.pkce_verifier().to_owned(),
+            pkce_verifier: question.verifier().secret().to_owned(),
             return_to,
         };
         self.store.begin(&state.attempt_id(), &pending).await?;

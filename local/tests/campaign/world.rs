@@ -11,7 +11,7 @@ use evosync_connections::domain::{
     Account, Connection, Generation, Liveness, OfflineReason, Provider, TokenSet, Unknown, UserId,
 };
 use evosync_connections::platform::{Clock, Platform, Time};
-use evosync_connections::providers::{Check, CheckAnswer, PerProvider, RateLimited};
+use evosync_connections::providers::{Check, CheckAnswer, PerProvider, RateLimited, Subject};
 use evosync_connections::sealing::{RowIdentity, TokenKeys};
 use evosync_connections::secrets::SecretError;
 use evosync_connections::store::sweep::{RowKey, StoredConnection};
@@ -83,15 +83,15 @@ pub(crate) struct State {
 }
 
 impl Check for Provided {
-    fn check(&self, tokens: TokenSet, _account_id: String) -> BoxFuture<'_, CheckAnswer> {
+    fn check(&self, subject: Subject) -> BoxFuture<'_, CheckAnswer> {
         async move {
             sleep(self.random.up_to(Duration::from_millis(300))).await;
             let mode = self.state.lock().unwrap().mode;
             if mode == Mode::Silent {
                 sleep(Duration::from_secs(5)).await;
             }
-            let answer = |liveness| CheckAnswer { liveness, code: None, cause: None, rate_limited: None };
-            let token = tokens.access.secret().to_owned();
+            let answer = CheckAnswer::of;
+            let token = subject.tokens.access.secret().to_owned();
             let mut state = self.state.lock().unwrap();
             let is_revoked = state.revoked.contains(&token);
             let truth =
@@ -113,6 +113,10 @@ impl Check for Provided {
             answer
         }
         .boxed()
+    }
+
+    fn check_scopes(&self, _: TokenSet) -> BoxFuture<'_, Option<CheckAnswer>> {
+        std::future::ready(None).boxed()
     }
 }
 

@@ -8,9 +8,11 @@ use evosync_connections::domain::secret::AuthorizationCode;
 use evosync_connections::domain::{Account, ErrorCode, Liveness, OfflineReason, Provider, State, TokenSet};
 use evosync_connections::params::Params;
 use evosync_connections::platform::{Clock, Platform};
-use evosync_connections::providers::oauth::{AuthorizationResponse, Outcome};
+use evosync_connections::providers::oauth::{
+    AuthorizationRequest, AuthorizationResponse, Exchange, GrantedCode, Outcome,
+};
 use evosync_connections::providers::{
-    Authorize, Built, Check, CheckAnswer, Device, Grant, Message, Redeem, Refusal, Registry, Words,
+    Authorize, Built, Check, CheckAnswer, Grant, Message, Redeem, Refusal, Registry, Renew, Subject, Words,
 };
 use evosync_connections::secrets::SecretError;
 use futures_util::future::BoxFuture;
@@ -44,8 +46,8 @@ impl Fair {
 }
 
 impl Authorize for Fair {
-    fn url(&self, state: &State, _: Device) -> String {
-        format!("https://fair.example/enter?ticket={}", state.secret())
+    fn url(&self, request: &AuthorizationRequest<'_>) -> String {
+        format!("https://fair.example/enter?ticket={}", request.state.secret())
     }
 }
 
@@ -54,7 +56,9 @@ impl Redeem for Fair {
         let payload: Value = serde_json::from_str(params.one("payload").ok()??).ok()?;
         let state = State::parse(payload["ticket"].as_str()?)?;
         let outcome = match payload["place"].as_str() {
-            Some(place) => Outcome::Code(AuthorizationCode::new(place)),
+            Some(place) => {
+                Outcome::Code(GrantedCode { code: AuthorizationCode::new(place), device_id: None })
+            }
             None => Outcome::Denied,
         };
         Some(AuthorizationResponse::new(state, outcome))
@@ -64,26 +68,36 @@ impl Redeem for Fair {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    fn redeem(&self, code: AuthorizationCode) -> BoxFuture<'_, Result<Grant, Refusal>> {
+    fn redeem(&self, exchange: Exchange) -> BoxFuture<'_, Result<Grant, Refusal>> {
         let record = br#"{"access_token":"fair-token","refresh_token":"fair-renewal"}"#;
-        let granted = match code.secret() {
+        let granted = match exchange.granted.code.secret() {
             "full" => Err(Refusal::new(ErrorCode::AccountUnavailable, "the fair is full")),
             place => Ok(Grant {
                 tokens: TokenSet::from_record(record).unwrap(),
                 account: Account::new(place, "Пётр", "Ярмаркин"),
                 expires_at: Some(self.clock.now() + SignedDuration::from_mins(50)),
+                scopes: None,
             }),
         };
         Box::pin(std::future::ready(granted))
     }
+
+    fn discard(&self, _: TokenSet) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 impl Check for Fair {
-    fn check(&self, tokens: TokenSet, account_id: String) -> BoxFuture<'_, CheckAnswer> {
+    fn check(&self, subject: Subject) -> BoxFuture<'_, CheckAnswer> {
+        let Subject { tokens, account_id, .. } = subject;
         let renewal = tokens.refresh.map(|token| token.secret().to_owned()).unwrap_or_default();
         self.asked.lock().unwrap().push(format!("{} {renewal} {account_id}", tokens.access.secret()));
         let liveness = *self.answer.lock().unwrap();
-        Box::pin(std::future::ready(CheckAnswer { liveness, code: None, cause: None, rate_limited: None }))
+        Box::pin(std::future::ready(CheckAnswer::of(liveness)))
+    }
+
+    fn check_scopes(&self, _: TokenSet) -> BoxFuture<'_, Option<CheckAnswer>> {
+        Box::pin(std::future::ready(None))
     }
 }
 
@@ -102,6 +116,10 @@ impl Registry for Fair {
 
     fn check(&self, _: Provider, _: &Env, _: &Platform) -> Built<dyn Check> {
         Ok(Some(Box::new(self.clone())))
+    }
+
+    fn renew(&self, _: Provider, _: &Env, _: &Platform) -> Built<dyn Renew> {
+        Ok(None)
     }
 }
 
@@ -122,6 +140,10 @@ impl Registry for Nothing {
     }
 
     fn check(&self, _: Provider, _: &Env, _: &Platform) -> Built<dyn Check> {
+        Ok(None)
+    }
+
+    fn renew(&self, _: Provider, _: &Env, _: &Platform) -> Built<dyn Renew> {
         Ok(None)
     }
 }

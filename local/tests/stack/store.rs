@@ -103,6 +103,7 @@ impl Store {
             sealed_tokens: vec![1, 2, 3],
             account: &Account::new("42", "Анна", "Смирнова"),
             expiry: None,
+            scopes: None,
         };
         self.callback.save(connection).await.unwrap()
     }

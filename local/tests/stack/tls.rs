@@ -6,7 +6,7 @@ use evosync_connections::config::Env;
 use evosync_connections::domain::secret::AccessToken;
 use evosync_connections::domain::{Liveness, TokenSet, Unknown};
 use evosync_connections::http_client::Limits;
-use evosync_connections::providers::vk;
+use evosync_connections::providers::{Subject, vk};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -57,7 +57,7 @@ impl PrivateTls {
         let env = Env::of_map(variables.map(|(name, value)| (name.to_owned(), value)).into());
         let tokens = TokenSet::of_access(AccessToken::new("token"));
         let check = vk::check_within(&env, Limits::default()).unwrap();
-        check.check(tokens, "42".to_owned()).await.liveness
+        check.check(Subject { tokens, account_id: "42".to_owned(), scopes: None }).await.liveness
     }
 }
 

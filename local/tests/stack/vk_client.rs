@@ -8,7 +8,7 @@ use evosync_connections::config::Env;
 use evosync_connections::domain::secret::AccessToken;
 use evosync_connections::domain::{Liveness, OfflineReason, TokenSet, Unknown};
 use evosync_connections::http_client::Limits;
-use evosync_connections::providers::vk;
+use evosync_connections::providers::{Subject, vk};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -18,7 +18,11 @@ const OK: &str = r#"{"response":[{"id":42,"first_name":"A","last_name":"B"}]}"#;
 async fn liveness(api_url: &str, limits: Limits) -> Liveness {
     let env = Env::of_map([("VK_API_URL".to_owned(), api_url.to_owned())].into());
     let tokens = TokenSet::of_access(AccessToken::new("token"));
-    vk::check_within(&env, limits).unwrap().check(tokens, "42".to_owned()).await.liveness
+    vk::check_within(&env, limits)
+        .unwrap()
+        .check(Subject { tokens, account_id: "42".to_owned(), scopes: None })
+        .await
+        .liveness
 }
 
 /// What the client makes of a peer that does as it likes with each connection.

@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::config::ApiConfig;
 use super::lenient::{Lenient, Loose};
-use super::scopes::Permissions;
+use super::scopes::of_mask;
 use super::verdict::ApiError;
 use crate::domain::secret::AccessToken;
-use crate::domain::{Account, Liveness, Unknown};
+use crate::domain::{Account, Liveness, Scopes, Unknown};
 use crate::error_chain::Cause;
 use crate::http_client::{HttpAnswer, HttpClient, HttpError};
 use crate::providers::RateLimited;
@@ -80,11 +80,11 @@ impl Api {
         })
     }
 
-    /// What the person granted (`account.getAppPermissions`).
-    pub(super) async fn permissions(&self, token: &AccessToken) -> Result<Permissions, Fault> {
+    /// What the person granted (`account.getAppPermissions`), under the classic flow.
+    pub(super) async fn scopes(&self, token: &AccessToken) -> Result<Scopes, Fault> {
         let mask: Lenient = self.call("account.getAppPermissions", token).await?;
         let mask = mask.number().and_then(|mask| u32::try_from(mask).ok());
-        mask.map(Permissions::granted).ok_or_else(|| Fault::odd("rights that are no bit mask"))
+        mask.map(of_mask).ok_or_else(|| Fault::odd("rights that are no bit mask"))
     }
 
     async fn call<T: DeserializeOwned>(&self, method: &str, token: &AccessToken) -> Result<T, Fault> {

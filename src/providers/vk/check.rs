@@ -1,30 +1,71 @@
-//! Whether a stored token still works and is still the stored account's.
+//! Whether a stored token still works, is still the stored account's, and may do what the product needs.
 
 use futures_util::future::BoxFuture;
 
-use super::api::{Api, Fault};
-use crate::domain::{Liveness, OfflineReason, TokenSet, Unknown};
-use crate::error_chain::Cause;
-use crate::providers::{Check, CheckAnswer};
+use super::api::{Api, Fault, Profile};
+use super::scopes::countable;
+use crate::domain::{Liveness, OfflineReason, Scopes, TokenSet, Unknown};
+use crate::providers::{Check, CheckAnswer, Subject};
 
-impl Check for Api {
-    fn check(&self, tokens: TokenSet, account_id: String) -> BoxFuture<'_, CheckAnswer> {
+/// VK's API, as far as a check needs it.
+pub(super) struct VkCheck {
+    pub(super) api: Api,
+    pub(super) needed: Scopes,
+}
+
+impl Check for VkCheck {
+    fn check(&self, subject: Subject) -> BoxFuture<'_, CheckAnswer> {
         Box::pin(async move {
-            let answer = |liveness, cause| CheckAnswer { liveness, code: None, cause, rate_limited: None };
-            let unless = |liveness, cause| answer(liveness, Some(Cause::new(cause)));
-            match self.profile(&tokens.access).await {
-                Ok(profile) if profile.account.id != account_id => {
-                    unless(Liveness::Unknown(Unknown::Inconclusive), "another account answered")
-                }
-                Ok(profile) if profile.deactivated => unless(
-                    Liveness::Dead(OfflineReason::AccountUnavailable),
-                    "VK calls the account unavailable",
-                ),
-                Ok(_) => answer(Liveness::Alive, None),
-                Err(Fault { liveness, code, cause, rate_limited }) => {
-                    CheckAnswer { liveness, code, cause: Some(cause), rate_limited }
-                }
+            match self.api.profile(&subject.tokens.access).await {
+                Ok(profile) => self.judge(&profile, &subject),
+                Err(fault) => fault.into(),
             }
         })
+    }
+
+    /// VK ID's tokens may not ask (error 1051): what they are granted comes with them.
+    fn check_scopes(&self, tokens: TokenSet) -> BoxFuture<'_, Option<CheckAnswer>> {
+        Box::pin(async move {
+            if tokens.refresh.is_some() {
+                return None;
+            }
+            Some(match self.api.scopes(&tokens.access).await {
+                Ok(scopes) if scopes.cover(&countable(&self.needed)) => {
+                    CheckAnswer { scopes: Some(scopes), ..CheckAnswer::of(Liveness::Alive) }
+                }
+                Ok(scopes) => CheckAnswer { scopes: Some(scopes), ..less_than_needed() },
+                Err(fault) => fault.into(),
+            })
+        })
+    }
+}
+
+impl VkCheck {
+    fn judge(&self, profile: &Profile, subject: &Subject) -> CheckAnswer {
+        if profile.account.id != subject.account_id {
+            return CheckAnswer::because(
+                Liveness::Unknown(Unknown::Inconclusive),
+                "another account answered",
+            );
+        }
+        if profile.deactivated {
+            let liveness = Liveness::Dead(OfflineReason::AccountUnavailable);
+            return CheckAnswer::because(liveness, "VK calls the account unavailable");
+        }
+        let said_so = subject.scopes.as_ref().filter(|_| subject.tokens.refresh.is_some());
+        if said_so.is_some_and(|scopes| !scopes.cover(&self.needed)) {
+            return less_than_needed();
+        }
+        CheckAnswer::of(Liveness::Alive)
+    }
+}
+
+fn less_than_needed() -> CheckAnswer {
+    CheckAnswer::because(Liveness::Dead(OfflineReason::PermissionMissing), "less is granted than needed")
+}
+
+impl From<Fault> for CheckAnswer {
+    fn from(Fault { liveness, code, cause, rate_limited }: Fault) -> Self {
+        Self { liveness, code, cause: Some(cause), rate_limited, scopes: None }
     }
 }

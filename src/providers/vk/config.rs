@@ -4,7 +4,28 @@ use url::Url;
 
 use crate::config::{ConfigError, Env};
 
-/// VK's authorize page.
+/// VK's two ways of giving access.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
+pub(super) enum Flow {
+    /// For applications registered before 2024.
+    Classic,
+    /// VK ID: OAuth 2.1, for all others.
+    VkId,
+}
+
+/// VK ID.
+#[derive(Clone, Debug)]
+pub(super) struct VkIdConfig {
+    /// The application's id.
+    pub(super) client_id: String,
+    /// The secret that holds the service token.
+    pub(super) service_token_id: String,
+    /// The address that the endpoints' paths are appended to.
+    pub(super) id_url: Url,
+}
+
+/// VK's authorize page, of the classic flow.
 #[derive(Clone, Debug)]
 pub(super) struct AuthorizeConfig {
     /// The application's id.
@@ -47,6 +68,47 @@ pub(super) struct ApiConfig {
     pub(super) api_url: Url,
     /// The API version asked for.
     pub(super) api_version: String,
+}
+
+/// `VK_FLOW`: the flow that new connections are made under.
+pub(super) fn flow(env: &Env) -> Result<Flow, ConfigError> {
+    env.parsed("VK_FLOW", Some("classic"), "classic or vk_id", |flow| flow.parse().ok())
+}
+
+/// VK ID's authorize page (`VK_ID_URL`).
+pub(super) fn vk_id_authorize_url(env: &Env) -> Result<Url, ConfigError> {
+    Ok(below(&id_url(env)?, "authorize"))
+}
+
+fn id_url(env: &Env) -> Result<Url, ConfigError> {
+    env.url("VK_ID_URL", "https://id.vk.ru")
+}
+
+fn below(url: &Url, path: &str) -> Url {
+    let mut url = url.clone();
+    let joined = format!("{}/{path}", url.path().trim_end_matches('/'));
+    url.set_path(&joined);
+    url
+}
+
+impl VkIdConfig {
+    pub(super) fn read(env: &Env) -> Result<Self, ConfigError> {
+        Ok(Self {
+            client_id: env.required("VK_CLIENT_ID")?,
+            service_token_id: env.required("VK_SERVICE_TOKEN_ID")?,
+            id_url: id_url(env)?,
+        })
+    }
+
+    /// Without the service token, VK ID is not set up: nothing of it can be renewed or ended.
+    pub(super) fn read_if_set_up(env: &Env) -> Result<Option<Self>, ConfigError> {
+        env.optional("VK_SERVICE_TOKEN_ID").map(|_| Self::read(env)).transpose()
+    }
+
+    /// The address of an endpoint.
+    pub(super) fn endpoint(&self, path: &str) -> Url {
+        below(&self.id_url, path)
+    }
 }
 
 impl AuthorizeConfig {
@@ -116,6 +178,27 @@ mod tests {
         assert_eq!(token.token_url.as_str(), "https://oauth.vk.com/access_token");
         assert_eq!(token.method, TokenMethod::Post);
         assert_eq!(ApiConfig::read(&env).unwrap().api_url.as_str(), "https://api.vk.com/method");
+        assert_eq!(flow(&env).unwrap(), Flow::Classic);
+        assert_eq!(vk_id_authorize_url(&env).unwrap().as_str(), "https://id.vk.ru/authorize");
+    }
+
+    #[test]
+    fn vk_id_says_which_setting_it_lacks() {
+        let set = |variables: &[(&str, &str)]| VkIdConfig::read(&env(variables)).unwrap_err().to_string();
+        assert!(set(&[("VK_SERVICE_TOKEN_ID", "vk")]).contains("VK_CLIENT_ID"));
+        assert!(set(&[("VK_CLIENT_ID", "7")]).contains("VK_SERVICE_TOKEN_ID"));
+        assert!(flow(&env(&[("VK_FLOW", "oauth")])).unwrap_err().to_string().contains("VK_FLOW"));
+    }
+
+    #[test]
+    fn vk_id_may_live_below_a_path() {
+        let variables = [
+            ("VK_CLIENT_ID", "7"),
+            ("VK_SERVICE_TOKEN_ID", "vk"),
+            ("VK_ID_URL", "http://localhost:3001/id/"),
+        ];
+        let config = VkIdConfig::read(&env(&variables)).unwrap();
+        assert_eq!(config.endpoint("oauth2/auth").as_str(), "http://localhost:3001/id/oauth2/auth");
     }
 
     #[test]

@@ -3,21 +3,23 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 
 use super::api::{Api, Fault, Profile};
-use super::scopes::Permissions;
-use super::token::{ExchangeError, TokenEndpoint, TokenGrant};
-use crate::domain::secret::{AccessToken, AuthorizationCode};
-use crate::domain::{Account, ErrorCode, Liveness, OfflineReason, TokenSet, Unknown};
+use super::classic::TokenEndpoint;
+use super::token_answer::{TokenError, TokenGrant};
+use super::vk_id::{VkIdEndpoint, read_callback};
+use crate::domain::secret::AccessToken;
+use crate::domain::{Account, ErrorCode, Liveness, OfflineReason, Scopes, TokenSet, Unknown};
 use crate::error_chain::chain;
 use crate::params::Params;
 use crate::platform::{Clock, Platform};
-use crate::providers::oauth::AuthorizationResponse;
+use crate::providers::oauth::{AuthorizationResponse, Exchange};
 use crate::providers::{Grant, Redeem, Refusal};
 use crate::retry::{Policy, Retry, Try};
 use crate::secrets::SecretError;
 
-/// The longest code accepted, in characters; VK's are under 30.
+/// The longest code of the classic flow that is accepted, in characters; VK's are under 30.
 const LONGEST_CODE: usize = 512;
 
 /// The code is used up by the time the profile is asked for, so a passing fault there would cost the
@@ -26,46 +28,60 @@ const PROFILE_POLICY: Policy = Policy { tries: 2, first_pause: Duration::ZERO };
 
 /// VK, as far as a callback needs it.
 pub(super) struct VkRedeem {
-    token_endpoint: TokenEndpoint,
+    flow: RedeemFlow,
     api: Api,
-    needed: Permissions,
-    issuer: String,
+    needed: Scopes,
     clock: Clock,
     retry: Retry,
 }
 
+/// The token endpoint of the flow that connections are made under.
+pub(super) enum RedeemFlow {
+    Classic(TokenEndpoint),
+    VkId { endpoint: VkIdEndpoint, redirect_uri: String },
+}
+
 impl VkRedeem {
     /// Redeems codes for tokens that can do what the asked scopes allow.
-    pub(super) fn new(platform: &Platform, token_endpoint: TokenEndpoint, api: Api, scopes: &str) -> Self {
-        Self {
-            issuer: token_endpoint.issuer(),
-            token_endpoint,
-            api,
-            needed: Permissions::needed(scopes),
-            clock: platform.clock.clone(),
-            retry: Retry::new(platform, PROFILE_POLICY),
+    pub(super) fn new(platform: &Platform, flow: RedeemFlow, api: Api, needed: Scopes) -> Self {
+        let (clock, retry) = (platform.clock.clone(), Retry::new(platform, PROFILE_POLICY));
+        Self { flow, api, needed, clock, retry }
+    }
+
+    async fn accept(&self, exchange: &Exchange) -> Result<Grant, Refusal> {
+        let granted = self.flow.exchange(exchange, self.clock.now()).await;
+        let granted = granted.map_err(|error| not_exchanged(&error))?;
+        let (profile, scopes) = futures_util::join!(self.profile(&granted.token), self.scopes(&granted));
+        if let Err(refusal) = self.require(scopes.as_ref()) {
+            self.flow.discard(&granted.token).await;
+            return Err(refusal);
+        }
+        let account = owner(&granted, profile)?;
+        let tokens = match granted.refresh {
+            Some(refresh) => TokenSet::renewable(granted.token, refresh, exchange.granted.device_id.clone()),
+            None => TokenSet::of_access(granted.token),
+        };
+        Ok(Grant { tokens, account, expires_at: granted.expires_at, scopes })
+    }
+
+    /// What was granted. VK ID says so with the tokens; its tokens may not ask the API for it. Where it
+    /// stays unknown, the profile proves the token, and the rights show when they are used.
+    async fn scopes(&self, granted: &TokenGrant) -> Option<Scopes> {
+        match &self.flow {
+            RedeemFlow::VkId { .. } => granted.scopes.clone(),
+            RedeemFlow::Classic(_) => match self.api.scopes(&granted.token).await {
+                Ok(scopes) => Some(scopes),
+                Err(fault) => {
+                    tracing::warn!(cause = chain(&fault.cause), "granted rights unknown");
+                    None
+                }
+            },
         }
     }
 
-    async fn accept(&self, code: &AuthorizationCode) -> Result<Grant, Refusal> {
-        let exchanged = self.token_endpoint.exchange(code, self.clock.now()).await;
-        let granted = exchanged.map_err(|error| not_exchanged(&error))?;
-        let (profile, permissions) =
-            futures_util::join!(self.profile(&granted.token), self.api.permissions(&granted.token));
-        let account = owner(&granted, profile)?;
-        self.require_permissions(permissions)?;
-        let tokens = TokenSet::of_access(granted.token);
-        Ok(Grant { tokens, account, expires_at: granted.expires_at })
-    }
-
-    fn require_permissions(&self, permissions: Result<Permissions, Fault>) -> Result<(), Refusal> {
-        match permissions {
-            Ok(granted) if !granted.cover(self.needed) => {
-                return Err(Refusal::new(ErrorCode::PermissionMissing, "less granted than asked for"));
-            }
-            Ok(_) => {}
-            // The profile proves the token; the rights show when they are used.
-            Err(fault) => tracing::warn!(cause = chain(&fault.cause), "granted rights unknown"),
+    fn require(&self, granted: Option<&Scopes>) -> Result<(), Refusal> {
+        if granted.is_some_and(|granted| !granted.cover(&self.needed)) {
+            return Err(Refusal::new(ErrorCode::PermissionMissing, "less granted than asked for"));
         }
         Ok(())
     }
@@ -81,29 +97,67 @@ impl VkRedeem {
     }
 }
 
-impl Redeem for VkRedeem {
+impl RedeemFlow {
     fn read(&self, params: &Params) -> Option<AuthorizationResponse> {
-        AuthorizationResponse::read(params, LONGEST_CODE)
-            .filter(|response| response.may_be_from(&self.issuer))
+        let (response, issuer) = match self {
+            Self::Classic(endpoint) => (AuthorizationResponse::read(params, LONGEST_CODE), endpoint.issuer()),
+            Self::VkId { endpoint, .. } => (read_callback(params), endpoint.issuer()),
+        };
+        response.filter(|response| response.may_be_from(&issuer))
     }
 
-    fn prepare(&self) -> BoxFuture<'_, Result<(), SecretError>> {
-        Box::pin(self.token_endpoint.prepare())
+    async fn prepare(&self) -> Result<(), SecretError> {
+        match self {
+            Self::Classic(endpoint) => endpoint.prepare().await,
+            Self::VkId { endpoint, .. } => endpoint.prepare().await,
+        }
     }
 
-    fn redeem(&self, code: AuthorizationCode) -> BoxFuture<'_, Result<Grant, Refusal>> {
-        Box::pin(async move { self.accept(&code).await })
+    async fn exchange(&self, exchange: &Exchange, now: Timestamp) -> Result<TokenGrant, TokenError> {
+        match self {
+            Self::Classic(endpoint) => endpoint.exchange(&exchange.granted.code, now).await,
+            Self::VkId { endpoint, redirect_uri } => endpoint.exchange(exchange, redirect_uri, now).await,
+        }
+    }
+
+    /// Ends the session of a token that will not be saved. The classic flow has no way to.
+    async fn discard(&self, token: &AccessToken) {
+        if let Self::VkId { endpoint, .. } = self
+            && let Err(cause) = endpoint.log_out(token).await
+        {
+            tracing::warn!(cause = chain(&cause), "an unused grant was not ended");
+        }
     }
 }
 
-fn not_exchanged(error: &ExchangeError) -> Refusal {
+impl Redeem for VkRedeem {
+    fn read(&self, params: &Params) -> Option<AuthorizationResponse> {
+        self.flow.read(params)
+    }
+
+    fn prepare(&self) -> BoxFuture<'_, Result<(), SecretError>> {
+        Box::pin(self.flow.prepare())
+    }
+
+    fn redeem(&self, exchange: Exchange) -> BoxFuture<'_, Result<Grant, Refusal>> {
+        Box::pin(async move { self.accept(&exchange).await })
+    }
+
+    fn discard(&self, tokens: TokenSet) -> BoxFuture<'_, ()> {
+        Box::pin(async move { self.flow.discard(&tokens.access).await })
+    }
+}
+
+fn not_exchanged(error: &TokenError) -> Refusal {
     let code = match error {
-        ExchangeError::AppRejected(_) | ExchangeError::Untrusted(_) => ErrorCode::AppRejected,
-        ExchangeError::CodeRejected(_) => ErrorCode::TokenExchange,
-        ExchangeError::AccountRejected(reason) => code_of(*reason),
-        ExchangeError::NoToken => ErrorCode::NoToken,
-        ExchangeError::Unavailable(_) => ErrorCode::ProviderUnavailable,
-        ExchangeError::Secret(_) => ErrorCode::Storage,
+        TokenError::AppRejected(_) | TokenError::Untrusted(_) => ErrorCode::AppRejected,
+        TokenError::CodeRejected(_) => ErrorCode::TokenExchange,
+        TokenError::AccountRejected(reason) => code_of(*reason),
+        TokenError::NoToken => ErrorCode::NoToken,
+        TokenError::Unreached(_) | TokenError::RateLimited { .. } | TokenError::Unavailable(_) => {
+            ErrorCode::ProviderUnavailable
+        }
+        TokenError::Secret(_) => ErrorCode::Storage,
     };
     Refusal::new(code, chain(error))
 }
@@ -126,7 +180,7 @@ fn owner(granted: &TokenGrant, profile: Result<Profile, Fault>) -> Result<Accoun
 fn no_profile(fault: &Fault) -> Refusal {
     let code = match fault.liveness {
         Liveness::Unknown(Unknown::Transient) => ErrorCode::ProviderUnavailable,
-        Liveness::Unknown(Unknown::OurFault) => ErrorCode::AppRejected,
+        Liveness::Unknown(Unknown::OurFault | Unknown::AnotherAddress) => ErrorCode::AppRejected,
         Liveness::Dead(reason) => code_of(reason),
         Liveness::Unknown(Unknown::Inconclusive) | Liveness::Alive => ErrorCode::Profile,
     };

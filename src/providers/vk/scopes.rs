@@ -1,4 +1,6 @@
-//! Access rights as VK counts them.
+//! Access rights as VK names and counts them.
+
+use crate::domain::Scopes;
 
 /// Bits of VK's rights ("Access Permissions for User Token"), by scope name.
 const BITS: [(&str, u32); 10] = [
@@ -14,36 +16,28 @@ const BITS: [(&str, u32); 10] = [
     ("market", 1 << 27),
 ];
 
-/// Without these two a token still works: its expiry is stored, and an e-mail address is not used.
-const DISPENSABLE: u32 = (1 << 16) | (1 << 22);
+/// Without these a token still works: its expiry is stored, and what VK tells of the person is not used.
+const DISPENSABLE: [&str; 4] = ["offline", "email", "phone", "vkid.personal_info"];
 
-/// A set of rights.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Permissions(u32);
+/// The rights to ask for. Accepts VK's three ways of writing them: names separated by spaces, by commas,
+/// or a bit mask.
+pub(super) fn asked(text: &str) -> Scopes {
+    text.trim().parse().map_or_else(|_| Scopes::parse(text), of_mask)
+}
 
-impl Permissions {
-    /// The rights a token needs so that the asked scopes can be used. Accepts VK's three ways of
-    /// writing them: names separated by spaces, by commas, or a bit mask. Names without a known bit
-    /// cannot be verified and are left out.
-    pub(super) fn needed(scopes: &str) -> Self {
-        let mask: u32 = scopes.trim().parse().unwrap_or_else(|_| {
-            let names = scopes.split([' ', ',']);
-            names
-                .filter_map(|name| BITS.iter().find(|(known, _)| *known == name))
-                .fold(0, |mask, (_, bit)| mask | bit)
-        });
-        Self(mask & !DISPENSABLE)
-    }
+/// The rights a token needs so that those asked for can be used.
+pub(super) fn needed(asked: &Scopes) -> Scopes {
+    asked.iter().filter(|name| !DISPENSABLE.contains(name)).collect()
+}
 
-    /// The rights of a mask that VK reports.
-    pub(super) fn granted(mask: u32) -> Self {
-        Self(mask)
-    }
+/// Those of the rights that a bit mask can hold. Others cannot be verified where VK reports a mask.
+pub(super) fn countable(scopes: &Scopes) -> Scopes {
+    scopes.iter().filter(|name| BITS.iter().any(|(known, _)| known == name)).collect()
+}
 
-    /// Whether all of `needed` are among these.
-    pub(super) fn cover(self, needed: Self) -> bool {
-        self.0 & needed.0 == needed.0
-    }
+/// The rights of a mask that VK reports. Bits that stand for no right we know are left out.
+pub(super) fn of_mask(mask: u32) -> Scopes {
+    BITS.iter().filter(|(_, bit)| mask & bit != 0).map(|(name, _)| *name).collect()
 }
 
 #[cfg(test)]
@@ -52,26 +46,29 @@ mod tests {
 
     #[test]
     fn the_three_ways_of_writing_scopes_mean_the_same() {
-        let names = Permissions::needed("market groups offline");
-        assert_eq!(names, Permissions::needed("market,groups,offline"));
-        assert_eq!(names, Permissions::needed("134545408"));
-    }
-
-    #[test]
-    fn a_scope_named_twice_is_needed_once() {
-        assert_eq!(Permissions::needed("market market"), Permissions::needed("market"));
+        let names = asked("market groups offline");
+        assert_eq!(names, asked("market,groups,offline"));
+        assert_eq!(names, asked("134545408"));
+        assert_eq!(names.to_string(), "groups market offline");
     }
 
     #[test]
     fn a_token_without_the_right_to_goods_is_not_enough() {
-        let needed = Permissions::needed("market groups offline");
-        assert!(Permissions::granted(134_545_408).cover(needed));
-        assert!(!Permissions::granted(262_144).cover(needed));
+        let needed = needed(&asked("market groups offline"));
+        assert!(of_mask(134_545_408).cover(&needed));
+        assert!(!of_mask(262_144).cover(&needed));
     }
 
     #[test]
     fn a_token_that_expires_is_enough() {
-        let needed = Permissions::needed("market groups offline");
-        assert!(Permissions::granted(134_217_728 | 262_144).cover(needed));
+        let needed = needed(&asked("market groups offline"));
+        assert!(of_mask(134_217_728 | 262_144).cover(&needed));
+    }
+
+    #[test]
+    fn what_no_mask_can_hold_is_not_asked_of_one() {
+        let needed = needed(&asked("market groups vkid.personal_info stories"));
+        assert_eq!(needed.to_string(), "groups market stories");
+        assert_eq!(countable(&needed).to_string(), "groups market");
     }
 }

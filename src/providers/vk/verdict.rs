@@ -22,7 +22,8 @@ pub(super) struct ApiError {
 /// Parts of `error_msg` that tell apart what code 5, "user authorization failed", stands for. VK
 /// words them in more than one way.
 const BLOCKED: [&str; 4] = ["blocked", "banned", "deactivated", "deleted"];
-const OUR_MISTAKE: [&str; 2] = ["another ip address", "no access_token passed"];
+const ANOTHER_ADDRESS: [&str; 1] = ["another ip address"];
+const OUR_MISTAKE: [&str; 1] = ["no access_token passed"];
 
 impl ApiError {
     /// VK's `error_code`; 0, which is none of its codes, where it is no number.
@@ -36,7 +37,10 @@ impl ApiError {
         use Liveness::{Dead, Unknown as Keep};
         use OfflineReason as Why;
         match (self.code(), self.subcode.as_ref().and_then(Lenient::number)) {
-            (5, subcode) if subcode == Some(1130) || self.says(&OUR_MISTAKE) => Keep(Unknown::OurFault),
+            (5, subcode) if subcode == Some(1130) || self.says(&ANOTHER_ADDRESS) => {
+                Keep(Unknown::AnotherAddress)
+            }
+            (5, _) if self.says(&OUR_MISTAKE) => Keep(Unknown::OurFault),
             (5, _) if self.says(&BLOCKED) => Dead(Why::AccountUnavailable),
             (5 | 1117 | 3609, _) => Dead(Why::TokenRejected),
             (18 | 37 | 3610 | 3611, _) => Dead(Why::AccountUnavailable),
@@ -121,17 +125,20 @@ mod tests {
 
     #[test]
     fn code_5_about_our_own_mistake_is_not_final() {
-        for message in ["access_token was given to another ip address.", "no access_token passed."] {
-            let json = format!(r#"{{"error_code":5,"error_msg":"User authorization failed: {message}"}}"#);
-            assert_eq!(verdict_of(&json), Liveness::Unknown(Unknown::OurFault));
-        }
+        let message = "User authorization failed: no access_token passed.";
+        let json = format!(r#"{{"error_code":5,"error_msg":"{message}"}}"#);
+        assert_eq!(verdict_of(&json), Liveness::Unknown(Unknown::OurFault));
     }
 
     #[test]
     fn code_5_about_another_address_is_not_final_however_it_says_so() {
-        let verdict =
-            verdict_of(r#"{"error_code":5,"error_subcode":1130,"error_msg":"User authorization failed"}"#);
-        assert_eq!(verdict, Liveness::Unknown(Unknown::OurFault));
+        for rest in [
+            r#""error_subcode":1130,"error_msg":"User authorization failed""#,
+            r#""error_msg":"User authorization failed: access_token was given to another ip address.""#,
+        ] {
+            let verdict = verdict_of(&format!(r#"{{"error_code":5,{rest}}}"#));
+            assert_eq!(verdict, Liveness::Unknown(Unknown::AnotherAddress), "{rest}");
+        }
     }
 
     #[test]

@@ -1,37 +1,36 @@
-//! VK's token endpoint: a code for a token.
+//! The answers of VK's token endpoints, of the classic one and of VK ID's: tokens, or why there are none.
+
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use reqwest::StatusCode;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
-use super::config::{TokenConfig, TokenMethod};
 use super::lenient::{Lenient, Loose};
 use super::verdict::ApiError;
-use crate::domain::secret::{AccessToken, AuthorizationCode, ClientSecret};
-use crate::domain::{Liveness, OfflineReason, Unknown};
+use crate::domain::secret::{AccessToken, RefreshToken};
+use crate::domain::{Liveness, OfflineReason, Scopes, Unknown};
 use crate::error_chain::Cause;
-use crate::http_client::{HttpAnswer, HttpClient, HttpError};
-use crate::platform::Platform;
+use crate::http_client::{HttpAnswer, HttpError};
 use crate::providers::oauth::{ErrorKind, OAuthError};
-use crate::secrets::{ClientSecretSource, Secret, SecretError};
+use crate::secrets::SecretError;
 
 /// The longest token stored, in characters; VK's are 85 to over 200.
 const MAX_TOKEN: usize = 2048;
 
-/// Exchanges codes, proving the application with its secret.
-pub(super) struct TokenEndpoint {
-    http: HttpClient,
-    config: TokenConfig,
-    redirect_uri: String,
-    secret: ClientSecretSource,
-}
-
-/// What a code was good for.
+/// What a code or a refresh token was good for.
 #[derive(Debug)]
 pub(super) struct TokenGrant {
     /// The token.
     pub(super) token: AccessToken,
+    /// What renews it; the classic flow has none.
+    pub(super) refresh: Option<RefreshToken>,
+    /// What was granted, where the answer says so.
+    pub(super) scopes: Option<Scopes>,
+    /// The state that the answer repeats, where it does.
+    pub(super) state: Option<Zeroizing<String>>,
     /// The account VK says it belongs to.
     pub(super) account_id: Option<i64>,
     /// When it lapses; `None` for a token that does not, which is what `offline` gives.
@@ -40,11 +39,11 @@ pub(super) struct TokenGrant {
 
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ExchangeError {
+pub(super) enum TokenError {
     /// VK refuses the application or its secret, the latest one included.
     #[error("VK refuses the application: {0}")]
     AppRejected(String),
-    /// VK refuses the code: expired, used, or of another redirect URI.
+    /// VK refuses the code or refresh token: expired, used, or of another redirect URI or device.
     #[error("VK refuses the code: {0}")]
     CodeRejected(String),
     /// VK refuses the account, for a reason that only the person can mend.
@@ -56,10 +55,22 @@ pub(super) enum ExchangeError {
     /// VK's host proves its name with a certificate that is not trusted here.
     #[error("VK's certificate is not trusted")]
     Untrusted(#[source] HttpError),
-    /// VK could not be reached, or its answer is none.
+    /// No connection to VK could be made; it knows nothing of the request.
+    #[error("VK is unavailable")]
+    Unreached(#[source] HttpError),
+    /// VK asks for fewer requests, and has not looked at this one.
+    #[error("VK is unavailable")]
+    RateLimited {
+        /// How it says so.
+        #[source]
+        cause: Cause,
+        /// How long it wants to be left alone, where it says so.
+        retry_after: Option<Duration>,
+    },
+    /// VK broke off, or its answer is none. It may have granted the request.
     #[error("VK is unavailable")]
     Unavailable(#[source] Cause),
-    /// The client secret could not be read.
+    /// The client secret or the service token could not be read.
     #[error(transparent)]
     Secret(#[from] SecretError),
 }
@@ -71,7 +82,12 @@ struct TokenAnswer {
     user_id: Option<Lenient>,
     /// 0 and negative mean that the token does not expire.
     expires_in: Option<Lenient>,
+    refresh_token: Option<Loose<Zeroizing<String>>>,
+    scope: Option<Loose<String>>,
+    state: Option<Loose<Zeroizing<String>>>,
     error: Option<ErrorField>,
+    /// VK ID says here what is wrong, under kinds that are too wide.
+    error_description: Option<Loose<String>>,
 }
 
 #[derive(Deserialize)]
@@ -82,96 +98,39 @@ enum ErrorField {
     Other(IgnoredAny),
 }
 
-impl TokenEndpoint {
-    /// The endpoint for an application registered with a redirect URI.
-    pub(super) fn new(
-        platform: &Platform,
-        http: HttpClient,
-        config: TokenConfig,
-        redirect_uri: String,
-    ) -> Self {
-        let secret = Secret::new(platform, &config.client_secret_id);
-        Self { http, config, redirect_uri, secret: ClientSecretSource::new(secret, "VK_CLIENT_SECRET") }
-    }
-
-    /// The name that VK's answers would have to give as their sender's (RFC 9207). VK gives none today.
-    pub(super) fn issuer(&self) -> String {
-        self.config.token_url.origin().ascii_serialization()
-    }
-
-    /// Reads the client secret, unless it has been read lately.
-    pub(super) async fn prepare(&self) -> Result<(), SecretError> {
-        self.secret.value().await.map(drop)
-    }
-
-    /// Exchanges a code at `now`. When VK refuses the secret, the latest one is read and tried
-    /// once: a code survives a refused client.
-    pub(super) async fn exchange(
-        &self,
-        code: &AuthorizationCode,
-        now: Timestamp,
-    ) -> Result<TokenGrant, ExchangeError> {
-        let secret = self.secret.value().await?;
-        match self.attempt(code, &secret, now).await {
-            Err(ExchangeError::AppRejected(_)) => {
-                let latest = self.secret.reread().await?;
-                self.attempt(code, &latest, now).await
-            }
-            outcome => outcome,
-        }
-    }
-
-    async fn attempt(
-        &self,
-        code: &AuthorizationCode,
-        secret: &ClientSecret,
-        now: Timestamp,
-    ) -> Result<TokenGrant, ExchangeError> {
-        let parameters = [
-            ("client_id", self.config.client_id.as_str()),
-            ("client_secret", secret.secret()),
-            ("redirect_uri", &self.redirect_uri),
-            ("code", code.secret()),
-        ];
-        let requests = self.http.requests();
-        let request = match self.config.method {
-            TokenMethod::Post => requests.post(self.config.token_url.clone()).form(&parameters),
-            TokenMethod::Get => {
-                let mut url = self.config.token_url.clone();
-                url.query_pairs_mut().extend_pairs(parameters);
-                requests.get(url)
-            }
-        };
-        let answer = self.http.send(request).await.map_err(|error| match error {
-            error @ HttpError::Tls(_) => ExchangeError::Untrusted(error),
-            error => ExchangeError::unavailable(&error),
-        })?;
-        read(&answer, now)
-    }
-}
-
-/// Reads an answer. VK sends errors with status 401, so a body counts at any status but an outage's.
-fn read(answer: &HttpAnswer, now: Timestamp) -> Result<TokenGrant, ExchangeError> {
+/// Reads an answer. VK sends errors with status 401, or 200, so a body counts at any status but an outage's.
+pub(super) fn read(answer: &HttpAnswer, now: Timestamp) -> Result<TokenGrant, TokenError> {
     let parsed = serde_json::from_slice::<TokenAnswer>(&answer.body).ok();
     let unavailable = |parsed: Option<&TokenAnswer>| {
         let named = parsed
             .and_then(|parsed| parsed.error.as_ref())
             .map_or("no error named".to_owned(), ErrorField::name);
-        ExchangeError::Unavailable(Cause::new(format!("HTTP {}, {named}", answer.status.as_u16())))
+        let cause = Cause::new(format!("HTTP {}, {named}", answer.status.as_u16()));
+        match answer.status {
+            StatusCode::TOO_MANY_REQUESTS => {
+                TokenError::RateLimited { cause, retry_after: answer.retry_after() }
+            }
+            _ => TokenError::Unavailable(cause),
+        }
     };
     if answer.is_outage() || answer.is_challenge() {
         return Err(unavailable(parsed.as_ref()));
     }
     let parsed = parsed.ok_or_else(|| unavailable(None))?;
     if let Some(error) = parsed.error {
-        return Err(error.into());
+        let description = parsed.error_description.and_then(Loose::value).unwrap_or_default();
+        return Err(error.meaning(&description, answer.retry_after()));
     }
-    let token = parsed.access_token.and_then(Loose::value).filter(|token| is_token(token));
-    let token = token.ok_or(ExchangeError::NoToken)?;
+    let text = |field: Option<Loose<Zeroizing<String>>>| field.and_then(Loose::value);
+    let token = text(parsed.access_token).filter(|token| is_token(token)).ok_or(TokenError::NoToken)?;
+    let refresh = text(parsed.refresh_token).filter(|token| is_token(token));
     let seconds = parsed.expires_in.as_ref().and_then(Lenient::number).unwrap_or_default();
     let lifetime = SignedDuration::from_secs(seconds);
     Ok(TokenGrant {
         token: AccessToken::new(token.as_str()),
+        refresh: refresh.map(|token| RefreshToken::new(token.as_str())),
+        scopes: parsed.scope.and_then(Loose::value).map(|scope| Scopes::parse(&scope)),
+        state: text(parsed.state),
         account_id: parsed.user_id.as_ref().and_then(Lenient::number),
         expires_at: lifetime.is_positive().then(|| now.saturating_add(lifetime).unwrap_or(Timestamp::MAX)),
     })
@@ -181,11 +140,24 @@ fn is_token(value: &str) -> bool {
     (1..=MAX_TOKEN).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-impl ExchangeError {
-    fn unavailable(error: &HttpError) -> Self {
-        Self::Unavailable(Cause::of(error).unwrap_or_else(|| Cause::new("no answer")))
+impl From<HttpError> for TokenError {
+    fn from(error: HttpError) -> Self {
+        match error {
+            HttpError::Tls(_) => Self::Untrusted(error),
+            HttpError::Unreached(_) => Self::Unreached(error),
+            HttpError::Timeout | HttpError::TooLarge | HttpError::Network(_) => {
+                Self::Unavailable(Cause::of(&error).unwrap_or_else(|| Cause::new("no answer")))
+            }
+        }
     }
 }
+
+/// Parts of `error_description` by which VK ID says that it does not know the application, under a kind
+/// that is about the grant.
+const APP: [&str; 2] = ["service_token", "client_id"];
+
+/// Parts of it by which VK ID refuses the grant, under a kind that is about the request.
+const GRANT: [&str; 4] = ["refresh_token", "device_id", "code_verifier", "code is"];
 
 impl ErrorField {
     /// The error's own name, as a log may carry it.
@@ -196,33 +168,37 @@ impl ErrorField {
             Self::Other(_) => "unnamed".to_owned(),
         }
     }
-}
 
-impl From<ErrorField> for ExchangeError {
-    fn from(error: ErrorField) -> Self {
-        let name = error.name();
-        match error {
-            ErrorField::Name(given) if given == "need_validation" => {
-                Self::AccountRejected(OfflineReason::ActionRequired)
+    fn meaning(self, description: &str, retry_after: Option<Duration>) -> TokenError {
+        let name = self.name();
+        match self {
+            Self::Name(given) if given == "need_validation" => {
+                TokenError::AccountRejected(OfflineReason::ActionRequired)
             }
-            ErrorField::Name(_) => match OAuthError::new(&name).kind() {
-                ErrorKind::OurApp => Self::AppRejected(name),
-                ErrorKind::Outage => Self::Unavailable(Cause::new(name)),
-                ErrorKind::Other => Self::CodeRejected(name),
-            },
-            ErrorField::Api(error) => match error.liveness() {
-                Liveness::Unknown(Unknown::OurFault) => Self::AppRejected(name),
-                Liveness::Unknown(Unknown::Transient | Unknown::Inconclusive) => {
-                    Self::Unavailable(Cause::new(name))
+            Self::Name(given) if given == "slow_down" => {
+                TokenError::RateLimited { cause: Cause::new(name), retry_after }
+            }
+            Self::Name(_) => {
+                let says = |parts: &[&str]| parts.iter().any(|part| description.contains(part));
+                match OAuthError::new(&name).kind() {
+                    ErrorKind::Other if says(&APP) => TokenError::AppRejected(name),
+                    ErrorKind::OurApp if says(&GRANT) => TokenError::CodeRejected(name),
+                    ErrorKind::OurApp => TokenError::AppRejected(name),
+                    ErrorKind::Outage => TokenError::Unavailable(Cause::new(name)),
+                    ErrorKind::Other => TokenError::CodeRejected(name),
                 }
+            }
+            Self::Api(error) => match error.liveness() {
+                Liveness::Unknown(Unknown::OurFault) => TokenError::AppRejected(name),
+                Liveness::Unknown(_) => TokenError::Unavailable(Cause::new(name)),
                 Liveness::Dead(
                     reason @ (OfflineReason::AccountUnavailable
                     | OfflineReason::ActionRequired
                     | OfflineReason::PermissionMissing),
-                ) => Self::AccountRejected(reason),
-                Liveness::Dead(_) | Liveness::Alive => Self::CodeRejected(name),
+                ) => TokenError::AccountRejected(reason),
+                Liveness::Dead(_) | Liveness::Alive => TokenError::CodeRejected(name),
             },
-            ErrorField::Other(_) => Self::CodeRejected(name),
+            Self::Other(_) => TokenError::CodeRejected(name),
         }
     }
 }
@@ -234,11 +210,11 @@ mod tests {
 
     use super::*;
 
-    fn read_body(body: &str) -> Result<TokenGrant, ExchangeError> {
+    fn read_body(body: &str) -> Result<TokenGrant, TokenError> {
         read_answer(StatusCode::OK, body)
     }
 
-    fn read_answer(status: StatusCode, body: &str) -> Result<TokenGrant, ExchangeError> {
+    fn read_answer(status: StatusCode, body: &str) -> Result<TokenGrant, TokenError> {
         let body = Zeroizing::new(body.as_bytes().to_vec());
         read(&HttpAnswer { status, headers: HeaderMap::new(), body }, Timestamp::UNIX_EPOCH)
     }
@@ -276,13 +252,13 @@ mod tests {
         for body in
             ["{}", r#"{"access_token":null}"#, r#"{"access_token":""}"#, r#"{"access_token":"a b"}"#, &long]
         {
-            assert!(matches!(read_body(body), Err(ExchangeError::NoToken)), "{body}");
+            assert!(matches!(read_body(body), Err(TokenError::NoToken)), "{body}");
         }
     }
 
     #[test]
     fn errors_tell_the_application_from_the_code_and_from_an_outage() {
-        use ExchangeError::{AppRejected, CodeRejected, Unavailable};
+        use TokenError::{AppRejected, CodeRejected, Unavailable};
         let app =
             ["\"invalid_client\"", "\"unauthorized_client\"", "\"invalid_request\"", r#"{"error_code":8}"#];
         let code = ["\"invalid_grant\"", "\"anything\"", r#"{"error_code":5}"#, "7", "[]"];
@@ -301,7 +277,7 @@ mod tests {
         for (status, body) in [(502, "<html>"), (503, r#"{"access_token":"token"}"#), (200, ""), (200, "[]")]
         {
             let answer = read_answer(StatusCode::from_u16(status).unwrap(), body);
-            assert!(matches!(answer, Err(ExchangeError::Unavailable(_))), "{status} {body}");
+            assert!(matches!(answer, Err(TokenError::Unavailable(_))), "{status} {body}");
         }
     }
 
@@ -327,7 +303,7 @@ mod tests {
         ];
         for (error, reason) in table {
             let answer = read_body(&format!(r#"{{"error":{error}}}"#)).unwrap_err();
-            assert!(matches!(answer, ExchangeError::AccountRejected(found) if found == reason), "{error}");
+            assert!(matches!(answer, TokenError::AccountRejected(found) if found == reason), "{error}");
         }
     }
 
