@@ -25,6 +25,7 @@ use crate::vk::{App, Events, Vk};
 
 const VK_CLIENT_ID: &str = "7000001";
 const VK_SECRET: &str = "local/vk-client-secret";
+const VK_SERVICE_TOKEN: &str = "local/vk-service-token";
 const TOKEN_KEYS: &str = "local/token-keys";
 const OIDC_SECRET: &str = "local/oidc-client-secret";
 
@@ -240,6 +241,7 @@ fn seed_secrets(aws: &Aws, entropy: &Entropy) {
         (VK_SECRET, json!({ "VK_CLIENT_SECRET": random() }).to_string()),
         (TOKEN_KEYS, json!({ "current": "1", "1": random() }).to_string()),
         (OIDC_SECRET, random()),
+        (VK_SERVICE_TOKEN, json!({ "VK_SERVICE_TOKEN": random() }).to_string()),
     ];
     for (name, value) in seeds {
         if aws.secret(name).is_none() {
@@ -249,10 +251,14 @@ fn seed_secrets(aws: &Aws, entropy: &Entropy) {
 }
 
 async fn start_vk(aws: &Aws, base_url: &str, port: u16, options: &Options) -> io::Result<Vk> {
-    let secret: Value = serde_json::from_str(&aws.secret(VK_SECRET).unwrap_or_default())?;
+    let secret = |id: &str, member: &str| {
+        let secret: Value = serde_json::from_str(&aws.secret(id).unwrap_or_default())?;
+        io::Result::Ok(secret[member].as_str().unwrap_or_default().to_owned())
+    };
     let app = App {
         client_id: VK_CLIENT_ID.to_owned(),
-        client_secret: secret["VK_CLIENT_SECRET"].as_str().unwrap_or_default().to_owned(),
+        client_secret: secret(VK_SECRET, "VK_CLIENT_SECRET")?,
+        service_token: secret(VK_SERVICE_TOKEN, "VK_SERVICE_TOKEN")?,
         redirect_uri: format!("{base_url}/vk/callback"),
     };
     let file = options.folder.as_deref().map(|folder: &Path| folder.join("vk.json"));
@@ -277,6 +283,7 @@ fn parameters(vk: &Vk, issuer: &Issuer) -> HashMap<String, String> {
         ("VkAuthorizeUrl", format!("{vk}/authorize")),
         ("VkTokenUrl", format!("{vk}/access_token")),
         ("VkApiUrl", format!("{vk}/method")),
+        ("VkIdUrl", format!("{vk}/id")),
         ("OidcIssuer", issuer.url()),
         ("OidcClientId", "evosync-local".to_owned()),
         ("OidcClientSecretId", OIDC_SECRET.to_owned()),
@@ -293,6 +300,7 @@ fn attributes(base_url: &str, tables: &[TableSpec]) -> HashMap<String, String> {
     let mut attributes = HashMap::from([
         ("HttpApi.ApiEndpoint".to_owned(), base_url.to_owned()),
         ("Data.Outputs.VkClientSecret".to_owned(), VK_SECRET.to_owned()),
+        ("Data.Outputs.VkServiceToken".to_owned(), VK_SERVICE_TOKEN.to_owned()),
         ("Data.Outputs.TokenKeys".to_owned(), TOKEN_KEYS.to_owned()),
     ]);
     let names = tables.iter().map(|table| table.logical_id.clone());

@@ -32,6 +32,9 @@ struct Arguments {
     /// The client secret of the application at VK
     #[arg(long)]
     vk_client_secret: String,
+    /// The service token of the application at VK
+    #[arg(long, default_value = "vk-service-token-of-the-simulators")]
+    vk_service_token: String,
     /// The id of the client at the issuer
     #[arg(long, default_value = "evosync")]
     oidc_client_id: String,
@@ -54,10 +57,15 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         "vk-client-secret",
         &json!({ "VK_CLIENT_SECRET": arguments.vk_client_secret }).to_string(),
     );
+    aws.put_secret(
+        "vk-service-token",
+        &json!({ "VK_SERVICE_TOKEN": arguments.vk_service_token }).to_string(),
+    );
     aws.put_secret("oidc-client-secret", &arguments.oidc_client_secret);
     let app = vk::App {
         client_id: arguments.vk_client_id,
         client_secret: arguments.vk_client_secret,
+        service_token: arguments.vk_service_token,
         redirect_uri: format!("{product}/vk/callback"),
     };
     let client = issuer::Client {

@@ -9,13 +9,48 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Response};
 use futures_util::stream;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::Vk;
-use super::state::{Account, Call, Fault, Token};
+use super::state::{Account, Call, Fault, VkState};
 
 type Parameters = HashMap<String, String>;
+
+/// Who calls a method.
+struct Caller {
+    account: u64,
+    /// What `account.getAppPermissions` says; it is not let through with a token of VK ID.
+    permissions: u32,
+}
+
+/// The API's error.
+pub(super) struct Failure {
+    code: i64,
+    subcode: Option<i64>,
+    message: &'static str,
+}
+
+impl Failure {
+    pub(super) fn new(code: i64, message: &'static str) -> Self {
+        Self { code, subcode: None, message }
+    }
+
+    pub(super) fn with_subcode(self, subcode: i64) -> Self {
+        Self { subcode: Some(subcode), ..self }
+    }
+
+    fn body(&self, parameters: &Parameters) -> Value {
+        let echo: Vec<_> =
+            parameters.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
+        let mut error = json!({ "error_code": self.code, "error_msg": self.message, "request_params": echo });
+        if let Some(subcode) = self.subcode {
+            error["error_subcode"] = json!(subcode);
+        }
+        json!({ "error": error })
+    }
+}
 
 /// `/method/{method}`.
 pub(super) async fn call(
@@ -42,35 +77,47 @@ pub(super) async fn call(
     }
     let answer = match vk.answer(&name, &parameters) {
         Ok(response) => json!({ "response": response }),
-        Err((code, message)) => error(code, &message, &parameters),
+        Err(failure) => failure.body(&parameters),
     };
     vk.released().await;
     Json(answer).into_response()
 }
 
+impl VkState {
+    /// Whose token it is, of either flow.
+    fn caller(&self, token: &str, method: &str, now: Timestamp) -> Result<Caller, Failure> {
+        if let Some(outcome) = self.vk_id.caller(token, method, now) {
+            return outcome.map(|account| Caller { account, permissions: 0 });
+        }
+        let token = self.tokens.get(token).filter(|token| !token.revoked);
+        let token =
+            token.ok_or_else(|| Failure::new(5, "User authorization failed: invalid access_token (4)."))?;
+        if token.expires_at.is_some_and(|expiry| expiry <= now) {
+            return Err(Failure::new(5, "User authorization failed: access_token has expired."));
+        }
+        Ok(Caller { account: token.account, permissions: token.permissions })
+    }
+}
+
 impl Vk {
-    fn answer(&self, method: &str, parameters: &Parameters) -> Result<Value, (i64, String)> {
-        let failed = |code, message: &str| (code, message.to_owned());
+    fn answer(&self, method: &str, parameters: &Parameters) -> Result<Value, Failure> {
         let version = parameters.get("v").and_then(|version| version.split_once('.'));
         if version.is_none_or(|(major, minor)| {
             major != "5" || minor.parse::<u32>().map_or(true, |minor| minor < 81)
         }) {
-            return Err(failed(8, "Invalid request: versions below 5.81 are deprecated"));
+            return Err(Failure::new(8, "Invalid request: versions below 5.81 are deprecated"));
         }
         let state = self.state();
         let Some(token) = parameters.get("access_token") else {
-            return Err(failed(5, "User authorization failed: no access_token passed."));
+            return Err(Failure::new(5, "User authorization failed: no access_token passed."));
         };
-        let token = state.tokens.get(token).filter(|token| !token.revoked);
-        let token = token.ok_or_else(|| failed(5, "User authorization failed: invalid access_token (4)."))?;
-        if token.expires_at.is_some_and(|expiry| expiry <= self.shared.clock.now()) {
-            return Err(failed(5, "User authorization failed: access_token has expired."));
-        }
-        let account = state.account(token.account).ok_or_else(|| failed(18, "User was deleted or banned"))?;
+        let caller = state.caller(token, method, self.shared.clock.now())?;
+        let account = state.account(caller.account);
+        let account = account.ok_or_else(|| Failure::new(18, "User was deleted or banned"))?;
         if let Some(code) = account.error {
-            return Err(failed(code, "Simulated error"));
+            return Err(Failure::new(code, "Simulated error"));
         }
-        respond(method, token, account).ok_or_else(|| failed(3, "Unknown method passed"))
+        respond(method, &caller, account).ok_or_else(|| Failure::new(3, "Unknown method passed"))
     }
 
     /// What VK answers before it looks at the request; `None` in fair fault.
@@ -89,7 +136,8 @@ impl Vk {
                 Some((StatusCode::SERVICE_UNAVAILABLE, body).into_response())
             }
             Fault::RateLimited => {
-                Some(Json(error(6, "Too many requests per second", &Parameters::new())).into_response())
+                let failure = Failure::new(6, "Too many requests per second");
+                Some(Json(failure.body(&Parameters::new())).into_response())
             }
             Fault::Garbled => Some(r#"{"response":[{"id":10"#.into_response()),
             Fault::Challenge => {
@@ -107,7 +155,7 @@ impl Vk {
     }
 }
 
-fn respond(method: &str, token: &Token, account: &Account) -> Option<Value> {
+fn respond(method: &str, caller: &Caller, account: &Account) -> Option<Value> {
     match method {
         "users.get" => {
             let mut user = json!({
@@ -122,14 +170,9 @@ fn respond(method: &str, token: &Token, account: &Account) -> Option<Value> {
             }
             Some(json!([user]))
         }
-        "account.getAppPermissions" => Some(json!(token.permissions)),
+        "account.getAppPermissions" => Some(json!(caller.permissions)),
         _ => None,
     }
-}
-
-fn error(code: i64, message: &str, parameters: &Parameters) -> Value {
-    let echo: Vec<_> = parameters.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
-    json!({ "error": { "error_code": code, "error_msg": message, "request_params": echo } })
 }
 
 fn bearer(headers: &HeaderMap) -> Option<String> {

@@ -5,7 +5,7 @@ use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use jiff::SignedDuration;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 
@@ -24,7 +24,7 @@ const RIGHTS: [(&str, u32, &str); 3] = [
 const CODE_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 
 /// What an application asks for.
-#[derive(Deserialize, Serialize, Clone)]
+#[derive(Deserialize)]
 pub(super) struct Asked {
     #[serde(default)]
     client_id: String,
@@ -58,15 +58,35 @@ pub(super) async fn show(State(vk): State<Vk>, Query(asked): Query<Asked>) -> Re
         return refusal;
     }
     let wanted: Vec<_> = asked.scope.split([' ', ',']).collect();
-    let rights: Vec<_> = RIGHTS
+    let rights = RIGHTS
         .iter()
         .filter(|(name, bit, _)| {
             wanted.contains(name) || asked.scope.parse().is_ok_and(|mask: u32| mask & bit != 0)
         })
-        .map(|(name, _, title)| json!({ "name": name, "title": title }))
-        .collect();
+        .map(|(name, _, title)| (*name, *title));
+    let fields = [
+        ("client_id", asked.client_id.as_str()),
+        ("redirect_uri", &asked.redirect_uri),
+        ("response_type", &asked.response_type),
+        ("scope", &asked.scope),
+        ("state", &asked.state),
+    ];
+    consent_page(&vk, "/authorize", &fields, rights)
+}
+
+/// The page that asks a person, of either flow: where it is posted to, what it carries along, and the
+/// rights, by name and title, that can be unticked.
+pub(super) fn consent_page(
+    vk: &Vk,
+    action: &str,
+    fields: &[(&str, &str)],
+    rights: impl Iterator<Item = (&'static str, &'static str)>,
+) -> Response {
+    let rights: Vec<_> = rights.map(|(name, title)| json!({ "name": name, "title": title })).collect();
+    let fields: Vec<_> = fields.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
     let accounts = vk.state().accounts.clone();
-    page("vk_consent.html", json!({ "asked": asked, "rights": rights, "accounts": accounts }))
+    let context = json!({ "action": action, "fields": fields, "rights": rights, "accounts": accounts });
+    page("vk_consent.html", context)
 }
 
 /// `POST /authorize`: the person allows or refuses.
@@ -126,7 +146,8 @@ fn refusal(vk: &Vk, asked: &Asked) -> Option<Response> {
     None
 }
 
-fn mistake(error: &str, description: &str) -> Response {
+/// VK's own page, where the application's mistake is shown and the person stays.
+pub(super) fn mistake(error: &str, description: &str) -> Response {
     let body = json!({ "error": error, "error_description": description });
     (StatusCode::UNAUTHORIZED, axum::Json(body)).into_response()
 }

@@ -10,6 +10,7 @@ use strum::VariantArray as _;
 
 use super::Vk;
 use super::state::Fault;
+use super::vk_id;
 use crate::pages::page;
 
 /// Errors the page offers, one at least of every class.
@@ -66,7 +67,7 @@ pub(super) async fn act(
                 return control_page(&vk, Some(&found));
             }
         }
-        _ => {}
+        (action, _) => vk_id::control::act(&vk, action, value),
     }
     Redirect::to("/control").into_response()
 }
@@ -84,7 +85,7 @@ fn control_page(vk: &Vk, sweep: Option<&str>) -> Response {
         json!({
             "id": account.id,
             "name": format!("{} {}", account.first_name, account.last_name),
-            "tokens": live.count(),
+            "tokens": live.count() + state.vk_id.living_tokens(account.id, now),
             "deactivated": account.deactivated,
             "error": account.error,
         })
@@ -95,6 +96,7 @@ fn control_page(vk: &Vk, sweep: Option<&str>) -> Response {
     let context = json!({
         "accounts": accounts.collect::<Vec<_>>(),
         "faults": faults.collect::<Vec<_>>(),
+        "vk_id": state.vk_id.shown(),
         "errors": ERRORS.map(|(code, title)| json!({ "code": code, "title": title })),
         "calls": state.calls.iter().rev().take(12).map(|call| {
             json!({ "method": call.http_method, "path": call.path })

@@ -1,6 +1,6 @@
 //! A simulated VK that behaves as the real one does: consent page, one-time codes, errors with
 //! status 401 at the token endpoint and status 200 at the API, tokens that expire as their rights
-//! say.
+//! say. VK ID, the flow that real VK has for new applications, is in [`vk_id`].
 //!
 //! [`Vk`] is the handle that tests, and the control page at `/control`, make trouble with.
 
@@ -9,6 +9,7 @@ mod authorize;
 mod control;
 mod state;
 mod token;
+mod vk_id;
 
 use std::io;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use tokio::sync::watch;
 use crate::net::Server;
 use state::{Account, VkState};
 pub use state::{Call, Fault};
+pub use vk_id::Switch;
 
 /// The application registered at VK.
 #[derive(Clone)]
@@ -32,6 +34,8 @@ pub struct App {
     pub client_id: String,
     /// `client_secret`.
     pub client_secret: String,
+    /// `service_token`, which VK ID wants instead.
+    pub service_token: String,
     /// The one redirect URI VK accepts.
     pub redirect_uri: String,
 }
@@ -89,6 +93,7 @@ impl Vk {
             .route("/authorize", get(authorize::show).post(authorize::decide))
             .route("/access_token", get(token::from_query).post(token::from_form))
             .route("/method/{method}", get(api::call).post(api::call))
+            .nest("/id", vk_id::router())
             .route("/control", get(control::show))
             .route("/control/{action}", post(control::act))
             .with_state(vk.clone());
@@ -113,14 +118,16 @@ impl Vk {
         std::mem::take(&mut self.state().calls)
     }
 
-    /// Every token VK has issued.
+    /// Every access token VK has issued.
     pub fn tokens(&self) -> Vec<String> {
-        self.state().tokens.keys().cloned().collect()
+        let state = self.state();
+        state.tokens.keys().chain(state.vk_id.access_tokens()).cloned().collect()
     }
 
     /// Makes every token of an account invalid, as a person does in VK's settings.
     pub fn revoke_tokens(&self, account: u64) {
         self.change(|state| {
+            state.vk_id.end_sessions(account);
             state.tokens.values_mut().filter(|token| token.account == account).for_each(|token| {
                 token.revoked = true;
             });
@@ -152,10 +159,10 @@ impl Vk {
 
     /// Changes the application's secret, as its owner does in VK's settings.
     pub fn set_client_secret(&self, secret: &str) {
-        secret.clone_into(&mut self.shared.app.lock().unwrap_or_else(PoisonError::into_inner).client_secret);
+        self.change_app(|app| secret.clone_into(&mut app.client_secret));
     }
 
-    /// Holds the API's answers back until [`Vk::release_answers`].
+    /// Holds the answers of the API, and of VK ID's token endpoint, back until [`Vk::release_answers`].
     pub fn hold_answers(&self) {
         self.shared.held.send_replace(true);
     }
@@ -183,14 +190,19 @@ impl Vk {
         self.shared.app.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn change(&self, change: impl FnOnce(&mut VkState)) {
+    fn change_app(&self, change: impl FnOnce(&mut App)) {
+        change(&mut self.shared.app.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut VkState) -> R) -> R {
         let mut state = self.state();
-        change(&mut state);
+        let outcome = change(&mut state);
         if let Some(file) = &self.shared.file
             && let Err(error) = state.keep(file)
         {
             tracing::error!(%error, "VK's accounts and tokens not kept");
         }
+        outcome
     }
 
     fn change_account(&self, id: u64, change: impl FnOnce(&mut Account)) {

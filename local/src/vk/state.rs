@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use strum::VariantArray;
 use tokio::sync::watch;
 
+use super::vk_id::VkId;
+
 const CALLS_KEPT: usize = 20_000;
 
 /// Everything VK knows.
@@ -17,6 +19,8 @@ const CALLS_KEPT: usize = 20_000;
 pub(super) struct VkState {
     pub(super) accounts: Vec<Account>,
     pub(super) tokens: HashMap<String, Token>,
+    #[serde(default)]
+    pub(super) vk_id: VkId,
     #[serde(skip)]
     pub(super) codes: HashMap<String, Code>,
     #[serde(skip)]
@@ -157,6 +161,7 @@ impl VkState {
                 account(1_000_003, "Ольга <b>", "\u{202e}Кузнецова"),
             ],
             tokens: HashMap::new(),
+            vk_id: VkId::default(),
             codes: HashMap::new(),
             fault: Fault::None,
             calls: Vec::new(),

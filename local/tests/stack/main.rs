@@ -24,6 +24,7 @@ mod provider_seam;
 mod round_trips;
 mod running_locally;
 mod signing_in;
+mod simulated_vk_id;
 mod store;
 mod support;
 mod sweep_at_scale;
