@@ -10,9 +10,10 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`domain`] | connections, attempts, sessions, tokens, error codes; no I/O |
-//! | [`providers`] | what can be connected, a folder each: authorize, redeem, check, words |
+//! | [`providers`] | what can be connected, a folder each: authorize, redeem, check, renew, words |
 //! | [`store`] | the two DynamoDB tables, a store per function |
 //! | [`sealing`] | tokens at rest |
+//! | [`renewal`] | new tokens for old ones, each refresh token spent once |
 //! | [`secrets`] | Secrets Manager, cached for five minutes |
 //! | [`pages`] | typed pages and their templates |
 //! | [`web`] | inbound: requests, cookies, answers with security headers, running a function |
@@ -30,6 +31,7 @@ pub mod pages;
 pub mod params;
 pub mod platform;
 pub mod providers;
+pub mod renewal;
 pub mod retry;
 pub mod sealing;
 pub mod secrets;

@@ -40,6 +40,13 @@ pub struct SecretError {
     cause: Cause,
 }
 
+impl SecretError {
+    /// An error about the secret of a name or ARN, or of the variable that does not name one.
+    pub fn new(id: impl Into<String>, cause: impl Into<String>) -> Self {
+        Self { id: id.into(), cause: Cause::new(cause) }
+    }
+}
+
 impl Secret {
     /// The secret of a name or ARN; nothing is read yet.
     pub fn new(platform: &Platform, id: impl Into<String>) -> Self {

@@ -7,6 +7,15 @@ use super::{OfflineReason, Provider, UserId};
 /// After as many sweeps without a conclusive answer a connection is no longer called working.
 const STALE_AFTER_SWEEPS: i32 = 3;
 
+/// How often connections are to be checked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cadence {
+    /// The period of the sweep.
+    pub sweep: SignedDuration,
+    /// The age of a last proof at which lapsed tokens are renewed that nobody has needed in the meantime.
+    pub renewal: SignedDuration,
+}
+
 /// A broken connection is asked about once a day at least.
 const LONGEST_CHECK_PERIOD: SignedDuration = SignedDuration::from_hours(24);
 
@@ -116,22 +125,36 @@ impl Connection {
         self.expiry.is_some_and(|expiry| expiry.is_fatal(now))
     }
 
-    /// How often the connection is to be checked, where sweeps begin `sweep_every`. One that works, in each
-    /// sweep; one that has been broken since a while, ever more seldom.
+    /// Whether the access token's own time has run out and a renewal is to bring another. Until then there is
+    /// nothing to ask the provider, and the last proof counts.
+    pub fn awaits_renewal(&self, now: Timestamp) -> bool {
+        self.is_online && self.expiry.is_some_and(|expiry| expiry.renewable && expiry.at <= now)
+    }
+
+    /// How often the connection is to be checked. One that works, in each sweep, unless it
+    /// [awaits its renewal](Self::awaits_renewal); one that has been broken since a while, ever more seldom.
     pub fn check_period(
         &self,
         broken_since: Option<Timestamp>,
         now: Timestamp,
-        sweep_every: SignedDuration,
+        cadence: Cadence,
     ) -> SignedDuration {
         match broken_since.filter(|_| !self.is_online) {
-            None => sweep_every,
-            Some(since) => now.duration_since(since).clamp(sweep_every, LONGEST_CHECK_PERIOD),
+            None if self.awaits_renewal(now) => cadence.renewal.max(cadence.sweep),
+            None => cadence.sweep,
+            Some(since) => now.duration_since(since).clamp(cadence.sweep, LONGEST_CHECK_PERIOD),
         }
     }
 
-    /// How the connection is doing at `now`, where sweeps begin `sweep_every`.
-    pub fn health(&self, now: Timestamp, sweep_every: SignedDuration) -> Health {
+    /// How old a last proof may be. Between two renewals there is none, so that a connection whose tokens are
+    /// renewed is given the time until the next one.
+    fn stale_after(&self, cadence: Cadence) -> SignedDuration {
+        let sweeps = cadence.sweep * STALE_AFTER_SWEEPS;
+        if self.expiry.is_some_and(|expiry| expiry.renewable) { cadence.renewal + sweeps } else { sweeps }
+    }
+
+    /// How the connection is doing at `now`.
+    pub fn health(&self, now: Timestamp, cadence: Cadence) -> Health {
         if !self.is_online {
             return Health::Broken(self.offline_reason.unwrap_or(OfflineReason::TokenRejected));
         }
@@ -139,9 +162,7 @@ impl Connection {
             return Health::Broken(OfflineReason::TokenExpired);
         }
         match self.last_checked_at {
-            Some(checked) if now.duration_since(checked) < sweep_every * STALE_AFTER_SWEEPS => {
-                Health::Working
-            }
+            Some(checked) if now.duration_since(checked) < self.stale_after(cadence) => Health::Working,
             _ => Health::Unverified,
         }
     }
@@ -172,7 +193,8 @@ impl Generation {
 mod tests {
     use super::*;
 
-    const EVERY: SignedDuration = SignedDuration::from_mins(15);
+    const EVERY: Cadence =
+        Cadence { sweep: SignedDuration::from_mins(15), renewal: SignedDuration::from_hours(12) };
 
     fn at(minutes: i64) -> Timestamp {
         Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes)
@@ -203,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_longer_period_is_more_patient() {
-        let hourly = SignedDuration::from_hours(1);
+        let hourly = Cadence { sweep: SignedDuration::from_hours(1), ..EVERY };
         assert_eq!(connected().health(at(179), hourly), Health::Working);
         assert_eq!(connected().health(at(180), hourly), Health::Unverified);
     }
@@ -212,10 +234,10 @@ mod tests {
     fn a_broken_connection_is_checked_ever_more_seldom() {
         let broken = Connection { is_online: false, ..connected() };
         let period = |minutes| broken.check_period(Some(at(0)), at(minutes), EVERY);
-        assert_eq!(period(1), EVERY);
+        assert_eq!(period(1), EVERY.sweep);
         assert_eq!(period(60), SignedDuration::from_hours(1));
         assert_eq!(period(3 * 24 * 60), SignedDuration::from_hours(24));
-        assert_eq!(connected().check_period(Some(at(0)), at(600), EVERY), EVERY);
+        assert_eq!(connected().check_period(Some(at(0)), at(600), EVERY), EVERY.sweep);
     }
 
     #[test]
@@ -230,8 +252,19 @@ mod tests {
     fn an_expired_token_that_can_be_renewed_is_not_broken() {
         let expiry = Expiry { at: at(10), renewable: true };
         let connection = Connection { expiry: Some(expiry), ..connected() };
-        assert_eq!(connection.health(at(44), EVERY), Health::Working);
-        assert_eq!(connection.health(at(45), EVERY), Health::Unverified);
+        let stale = 12 * 60 + 45;
+        assert_eq!(connection.health(at(stale - 1), EVERY), Health::Working);
+        assert_eq!(connection.health(at(stale), EVERY), Health::Unverified);
+    }
+
+    #[test]
+    fn a_lapsed_token_that_can_be_renewed_is_not_asked_about_until_its_renewal() {
+        let expiry = Expiry { at: at(60), renewable: true };
+        let connection = Connection { expiry: Some(expiry), ..connected() };
+        let period = |minutes| connection.check_period(None, at(minutes), EVERY);
+        assert_eq!((period(59), period(60)), (EVERY.sweep, EVERY.renewal));
+        let broken = Connection { is_online: false, ..connection.clone() };
+        assert!(!broken.awaits_renewal(at(60)), "it is asked about ever more seldom, as all broken ones");
     }
 
     #[test]

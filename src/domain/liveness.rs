@@ -51,6 +51,8 @@ pub enum OfflineReason {
     PermissionMissing,
     /// The token is of a kind that cannot do the work (a group's or a service's).
     WrongTokenKind,
+    /// The answer to a renewal was lost, and the refresh token is spent.
+    RenewalLost,
     /// The stored token cannot be read back: its seal does not fit its row.
     Unreadable,
 }

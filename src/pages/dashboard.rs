@@ -55,7 +55,7 @@ impl Entry {
             title: words.title,
             icon: words.icon,
             badge: connection.map_or(Badge::NOT_CONNECTED, |connection| {
-                Badge::of(connection.health(view.now, view.sweep_every))
+                Badge::of(connection.health(view.now, view.cadence))
             }),
             name: connection.map(|connection| connection.account.display_name()),
             account_id: connection.map(|connection| connection.account.id.clone()),

@@ -67,7 +67,7 @@ impl ProviderPage {
 
 impl Connected {
     fn new(words: &Words, connection: &Connection, view: &View<'_>) -> Self {
-        let health = connection.health(view.now, view.sweep_every);
+        let health = connection.health(view.now, view.cadence);
         let display = |time: Option<Timestamp>| time.map(|time| DisplayTime::new(time, view.zone));
         Self {
             badges: badges(health),
@@ -98,7 +98,7 @@ pub(super) mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
-    use crate::domain::{Account, Expiry, OfflineReason, UserId};
+    use crate::domain::{Account, Cadence, Expiry, OfflineReason, UserId};
     use crate::pages::render;
     use crate::providers::{Registered, Registry as _};
 
@@ -112,7 +112,14 @@ pub(super) mod tests {
 
     pub(in crate::pages) fn view() -> View<'static> {
         const UTC: &TimeZone = &TimeZone::UTC;
-        View { now: now(), zone: UTC, sweep_every: SignedDuration::from_mins(15) }
+        View {
+            now: now(),
+            zone: UTC,
+            cadence: Cadence {
+                sweep: SignedDuration::from_mins(15),
+                renewal: SignedDuration::from_hours(12),
+            },
+        }
     }
 
     pub(in crate::pages) fn connection() -> Connection {

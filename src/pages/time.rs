@@ -1,8 +1,10 @@
 //! Instants as a person reads them.
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+
+use crate::domain::Cadence;
 
 /// When and where a page is viewed, and how old what it shows may be.
 #[derive(Clone, Copy, Debug)]
@@ -11,8 +13,8 @@ pub struct View<'a> {
     pub now: Timestamp,
     /// Where the page's times are.
     pub zone: &'a TimeZone,
-    /// How often connections are checked (`SWEEP_EVERY`).
-    pub sweep_every: SignedDuration,
+    /// How often connections are checked.
+    pub cadence: Cadence,
 }
 
 /// An instant for people and for machines.

@@ -128,6 +128,10 @@ pub trait Renew: Send + Sync {
 
     /// Gives back tokens that could not be saved. Best effort.
     fn discard(&self, tokens: TokenSet) -> BoxFuture<'_, ()>;
+
+    /// The budget: renewals that the sweep may ask for in a day (UTC). What the provider allows beyond it is
+    /// for those who need a token now.
+    fn per_day(&self) -> u32;
 }
 
 /// What became of a renewal.
@@ -266,8 +270,8 @@ impl<T> PerProvider<T> {
     }
 
     /// Converts what each configured provider has.
-    pub fn map<'a, U>(&'a self, make: impl Fn(&'a T) -> U) -> PerProvider<U> {
-        PerProvider(self.0.iter().map(|(provider, value)| (*provider, make(value))).collect())
+    pub fn map<'a, U>(&'a self, make: impl Fn(Provider, &'a T) -> U) -> PerProvider<U> {
+        PerProvider(self.0.iter().map(|(provider, value)| (*provider, make(*provider, value))).collect())
     }
 
     /// What each configured provider has, in the order of [`Provider::ALL`].

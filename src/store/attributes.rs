@@ -32,6 +32,14 @@ pub(in crate::store) mod connection {
     /// What was granted, by the provider's names, and when it last said so.
     pub(in crate::store) const SCOPES: &str = "scopes";
     pub(in crate::store) const SCOPES_CHECKED_AT: &str = "scopes_checked_at";
+    /// Counts the renewals of a generation's tokens; absent before the first.
+    pub(in crate::store) const TOKEN_SEQ: &str = "token_seq";
+    /// A renewal that was begun and brought no new tokens so far: a map of the attributes below.
+    pub(in crate::store) const RENEWAL: &str = "renewal";
+    pub(in crate::store) const RENEWAL_ID: &str = "id";
+    pub(in crate::store) const RENEWAL_AT: &str = "at";
+    pub(in crate::store) const RENEWAL_REFUSED: &str = "refused";
+    pub(in crate::store) const RENEWAL_AFTER_LOSS: &str = "after_loss";
 }
 
 /// The rows of `SESSIONS_TABLE`: sessions, attempts, sign-ins, rate limits, tombstones. Partition key
@@ -89,6 +97,8 @@ pub(in crate::store) mod sweep {
     pub(in crate::store) const LEASED_UNTIL: &str = "leased_until";
     /// How far a part is, as JSON.
     pub(in crate::store) const PROGRESS: &str = "part_progress";
+    /// What a day's renewals of a provider have spent of their budget.
+    pub(in crate::store) const RENEWALS: &str = "renewals";
 }
 
 /// The attribute of a connection's row that holds the account's number at the provider of a key: `vk_user_id`

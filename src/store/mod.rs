@@ -2,8 +2,8 @@
 //!
 //! Each function is given the store that can do what it needs and nothing else, and its IAM policy
 //! names the same: [`PageStore`] for the pages, [`ConnectStore`], [`CallbackStore`],
-//! [`DisconnectStore`], [`SignInStore`] for login, [`SweepStore`](sweep::SweepStore), and
-//! [`ChangeStore`] for events. Whatever must hold together is one
+//! [`DisconnectStore`], [`SignInStore`] for login, [`SweepStore`](sweep::SweepStore) with
+//! [`RenewalStore`], and [`ChangeStore`] for events. Whatever must hold together is one
 //! transaction, and a request is one round trip wherever that is possible.
 
 mod attributes;
@@ -15,6 +15,7 @@ mod connect;
 mod disconnect;
 mod page;
 mod rate_limit;
+mod renewal;
 mod rows;
 mod sign_in;
 pub mod sweep;
@@ -26,6 +27,7 @@ pub use changes::{ChangeStore, Unreadable};
 pub use connect::{Begin, ConnectStore};
 pub use disconnect::{DisconnectStore, Removed};
 pub use page::{PageStore, SignedIn};
+pub use renewal::{NewTokens, RenewalStore};
 pub use sign_in::{NewSession, PendingSignIn, SignInEnd, SignInFailure, SignInStore, SpentSignIn};
 
 use std::time::Duration;

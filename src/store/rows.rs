@@ -109,8 +109,12 @@ pub(super) fn blob(item: &Item, name: &str) -> Option<Vec<u8>> {
     item.get(name)?.as_b().ok().map(|blob| blob.as_ref().to_vec())
 }
 
+pub(super) fn number(item: &Item, name: &str) -> Option<i64> {
+    item.get(name)?.as_n().ok()?.parse().ok()
+}
+
 pub(super) fn epoch(item: &Item, name: &str) -> Option<Timestamp> {
-    Timestamp::from_second(item.get(name)?.as_n().ok()?.parse().ok()?).ok()
+    Timestamp::from_second(number(item, name)?).ok()
 }
 
 pub(super) fn time(item: &Item, name: &str) -> Option<Timestamp> {

@@ -1,14 +1,13 @@
 //! What pages for signed-in people have in common: whoever is not signed in is sent to sign in; for
 //! whoever is, the session and the connections are loaded in one read.
 
-use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use lambda_http::Request;
 
 use super::signing_in::sign_in_first;
 use super::{Answer, CookieJar, Failure};
 use crate::config::{ConfigError, Env};
-use crate::domain::{Connection, Provider, ReturnTo};
+use crate::domain::{Cadence, Connection, Provider, ReturnTo};
 use crate::pages::{Person, View};
 use crate::platform::{Clock, Platform, warm_up};
 use crate::store::PageStore;
@@ -19,7 +18,7 @@ pub struct SignedInLoader {
     jar: CookieJar,
     clock: Clock,
     zone: TimeZone,
-    sweep_every: SignedDuration,
+    cadence: Cadence,
 }
 
 /// A request of a signed-in person, with what its page shows.
@@ -40,7 +39,7 @@ impl SignedInLoader {
             jar: CookieJar::new(&env.base_url()?),
             clock: platform.clock.clone(),
             zone: env.display_timezone()?,
-            sweep_every: env.sweep_every()?,
+            cadence: env.cadence()?,
         };
         warm_up(loader.store.warm_up()).await;
         Ok(loader)
@@ -63,7 +62,7 @@ impl SignedInLoader {
         Ok(Ok(SignedInRequest {
             person: Person::new(&signed_in.session, &credential),
             connections: signed_in.connections,
-            view: View { now: self.clock.now(), zone: &self.zone, sweep_every: self.sweep_every },
+            view: View { now: self.clock.now(), zone: &self.zone, cadence: self.cadence },
         }))
     }
 }

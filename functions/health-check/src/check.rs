@@ -5,19 +5,26 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use evosync_connections::domain::{Liveness, OfflineReason, TokenSet, Unknown};
+use evosync_connections::domain::{Liveness, OfflineReason, Scopes, TokenSet, Unknown};
 use evosync_connections::error_chain::chain;
 use evosync_connections::platform::Platform;
 use evosync_connections::providers::{Check, CheckAnswer, PerProvider, Subject};
 use evosync_connections::retry::{Policy, Retry, Try};
 use evosync_connections::sealing::{OpenError, RowIdentity, TokenKeys};
-use evosync_connections::store::sweep::{Attempt, RowKey, RowUpdate, RowVerdict, Run, StoredConnection};
+use evosync_connections::store::sweep::{
+    Attempt, RowKey, RowUpdate, RowVerdict, Run, StoredConnection, SweepStore,
+};
+use jiff::SignedDuration;
 
 use crate::deadline::Deadline;
 use crate::rate_limit::RateLimit;
+use crate::renew::Renewing;
 
 /// The back-off after a transient fault.
 const TRANSIENT_POLICY: Policy = Policy { tries: 3, first_pause: Duration::from_secs(1) };
+
+/// How often a provider is asked what is granted.
+const SCOPES_EVERY: SignedDuration = SignedDuration::from_hours(24);
 
 /// The result of a first final answer about a green connection: it is to be asked again.
 pub(crate) const SUSPECTED: &str = "suspected";
@@ -27,9 +34,8 @@ pub(crate) const HELD: &str = "held";
 
 /// Checks connections in one invocation.
 pub(crate) struct Checker<'a> {
-    pub(crate) table: &'a str,
-    /// Each provider has its own rate limit.
-    pub(crate) providers: PerProvider<(&'a dyn Check, RateLimit)>,
+    pub(crate) store: &'a dyn SweepStore,
+    pub(crate) providers: PerProvider<Asked<'a>>,
     pub(crate) keys: &'a TokenKeys,
     pub(crate) platform: &'a Platform,
     pub(crate) deadline: &'a Deadline,
@@ -38,34 +44,85 @@ pub(crate) struct Checker<'a> {
     pub(crate) correlation_id: &'a str,
 }
 
+/// A provider, as it is asked in one invocation.
+pub(crate) struct Asked<'a> {
+    pub(crate) check: &'a dyn Check,
+    /// `None` for a provider that has nothing to renew.
+    pub(crate) renewing: Option<Renewing<'a>>,
+    /// Each provider has its own.
+    pub(crate) limit: RateLimit,
+}
+
 /// The result of one check.
 pub(crate) enum Checked {
     /// There is an answer.
-    Answered(Liveness),
+    Answered(Verdict),
     /// The deadline came first, or its provider was given up.
     NotReached,
     /// Its provider is not configured.
     NotCheckable,
+    /// Its tokens are to be renewed, and the day's budget is spent.
+    Postponed,
+    /// It was reconnected, removed or renewed in the meantime.
+    Superseded,
+}
+
+/// What an answer says.
+pub(crate) struct Verdict {
+    pub(crate) liveness: Liveness,
+    /// What is granted, where that was asked.
+    pub(crate) scopes: Option<Scopes>,
+    /// What became of the renewal, where one was asked for and answered.
+    pub(crate) renewal: Option<Renewed>,
+}
+
+/// The answer to a renewal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Renewed {
+    Yes,
+    Refused,
+}
+
+impl Checked {
+    pub(crate) fn answered(liveness: Liveness) -> Self {
+        Self::Answered(Verdict { liveness, scopes: None, renewal: None })
+    }
+
+    /// The same, after a renewal.
+    pub(crate) fn after(self, renewal: Renewed) -> Self {
+        match self {
+            Self::Answered(verdict) => Self::Answered(Verdict { renewal: Some(renewal), ..verdict }),
+            other => other,
+        }
+    }
 }
 
 impl Checker<'_> {
     /// Asks the providers no more that any worker of the run has given up.
     pub(crate) fn learn_what_is_given_up(&self, run: &Run) {
-        for (provider, (_, limit)) in self.providers.iter() {
+        for (provider, asked) in self.providers.iter() {
             if run.given_up.contains(provider.key()) {
-                limit.give_up();
+                asked.limit.give_up();
             }
         }
     }
 
-    /// Whether the provider is asked no more in this run.
-    pub(crate) fn has_given_up(&self, stored: &StoredConnection) -> bool {
-        self.providers.get(stored.connection.provider).is_some_and(|(_, limit)| limit.has_given_up())
+    /// Whether the provider's tokens are renewed.
+    pub(crate) fn renews(&self, stored: &StoredConnection) -> bool {
+        self.providers.get(stored.connection.provider).is_some_and(|asked| asked.renewing.is_some())
     }
 
-    /// Checks a connection.
-    pub(crate) async fn check(&self, stored: &StoredConnection) -> Checked {
-        let Some((check, limit)) = self.providers.get(stored.connection.provider) else {
+    /// Whether the provider is asked no more in this run.
+    pub(crate) fn has_given_up(&self, stored: &StoredConnection) -> bool {
+        self.providers.get(stored.connection.provider).is_some_and(|asked| asked.limit.has_given_up())
+    }
+
+    /// Checks a connection. Tokens whose time has run out are renewed first, and so are those that the
+    /// provider refuses for what a renewal may mend; the connection is updated to what its row holds then.
+    ///
+    /// Not to be dropped: see [`Renewer::renew`](evosync_connections::renewal::Renewer::renew).
+    pub(crate) async fn check(&self, stored: &mut StoredConnection) -> Checked {
+        let Some(asked) = self.providers.get(stored.connection.provider) else {
             return Checked::NotCheckable;
         };
         if self.deadline.has_passed() {
@@ -73,33 +130,63 @@ impl Checker<'_> {
         }
         let tokens = match self.keys.open(&stored.sealed_tokens, self.row(stored)) {
             Ok(tokens) => tokens,
-            Err(error) => return Checked::Answered(cannot_open(stored, error)),
+            Err(error) => return Checked::answered(cannot_open(stored, error)),
         };
-        if stored.connection.has_lapsed(self.platform.clock.now()) {
-            return Checked::Answered(Liveness::Dead(OfflineReason::TokenExpired));
+        let now = self.platform.clock.now();
+        if stored.connection.has_lapsed(now) {
+            return Checked::answered(Liveness::Dead(OfflineReason::TokenExpired));
         }
-        self.ask(stored, &tokens, *check, limit).await.map_or(Checked::NotReached, Checked::Answered)
+        let Some(renewing) = asked.renewing.as_ref().filter(|_| tokens.refresh.is_some()) else {
+            return self.ask(stored, &tokens, asked).await;
+        };
+        if stored.connection.expiry.is_some_and(|expiry| expiry.at <= now) {
+            return match renewing.renew(self, &asked.limit, stored, tokens, true).await {
+                Ok(tokens) => self.ask(stored, &tokens, asked).await.after(Renewed::Yes),
+                Err(checked) => checked,
+            };
+        }
+        let answer = self.ask(stored, &tokens, asked).await;
+        let Checked::Answered(Verdict { liveness, .. }) = &answer else { return answer };
+        let is_elsewhere = match *liveness {
+            Liveness::Dead(OfflineReason::TokenRejected) => false,
+            Liveness::Unknown(Unknown::AnotherAddress) => true,
+            _ => return answer,
+        };
+        match renewing.renew(self, &asked.limit, stored, tokens, !is_elsewhere).await {
+            Ok(tokens) => self.ask(stored, &tokens, asked).await.after(Renewed::Yes),
+            // The access token works, though not from here, so that nothing else is a verdict on it.
+            Err(Checked::Answered(_)) if is_elsewhere => answer,
+            Err(checked) => checked,
+        }
     }
 
-    /// Asks the provider. Retries transient faults with back-off while there is time.
-    async fn ask(
-        &self,
-        stored: &StoredConnection,
-        tokens: &TokenSet,
-        check: &dyn Check,
-        limit: &RateLimit,
-    ) -> Option<Liveness> {
+    /// Asks the provider whether tokens live and, once a day, what they are granted.
+    async fn ask(&self, stored: &StoredConnection, tokens: &TokenSet, asked: &Asked<'_>) -> Checked {
         let subject = Subject {
             tokens: tokens.clone(),
             account_id: stored.connection.account.id.clone(),
-            scopes: None,
+            scopes: stored.scopes.clone(),
         };
+        let Some(liveness) = self.ask_with_retries(asked, subject).await else { return Checked::NotReached };
+        let now = self.platform.clock.now();
+        let is_due = stored.scopes_checked_at.is_none_or(|at| now.duration_since(at) >= SCOPES_EVERY);
+        if liveness == Liveness::Alive
+            && is_due
+            && let Some(verdict) = self.ask_scopes(asked, tokens).await
+        {
+            return Checked::Answered(verdict);
+        }
+        Checked::answered(liveness)
+    }
+
+    /// Retries transient faults with back-off while there is time.
+    async fn ask_with_retries(&self, asked: &Asked<'_>, subject: Subject) -> Option<Liveness> {
         let (last, tried) = (Mutex::new(None), AtomicU32::new(0));
         let attempt = || async {
             // If there is no further turn, the last answer counts.
-            let Some(turn) = limit.turn(self.deadline).await else { return Try::Settled(()) };
-            let answer = check.check(subject.clone()).await;
-            limit.settle(&turn, &answer);
+            let Some(turn) = asked.limit.turn(self.deadline).await else { return Try::Settled(()) };
+            let answer = asked.check.check(subject.clone()).await;
+            asked.limit.settle(&turn, &answer);
             note(&answer, tried.fetch_add(1, Ordering::Relaxed) + 1);
             *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer.liveness);
             match answer.liveness {
@@ -111,18 +198,36 @@ impl Checker<'_> {
         last.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// `None` where the provider does not say, or not now: it is asked again in the next sweep.
+    async fn ask_scopes(&self, asked: &Asked<'_>, tokens: &TokenSet) -> Option<Verdict> {
+        let turn = asked.limit.turn(self.deadline).await?;
+        let Some(answer) = asked.check.check_scopes(tokens.clone()).await else {
+            asked.limit.abandon(&turn);
+            return None;
+        };
+        asked.limit.settle(&turn, &answer);
+        match answer.liveness {
+            Liveness::Unknown(_) => None,
+            liveness => Some(Verdict { liveness, scopes: answer.scopes, renewal: None }),
+        }
+    }
+
     /// The update for a verdict. An answer that proves nothing keeps the state and is noted.
-    pub(crate) fn verdict(&self, stored: &StoredConnection, liveness: Liveness) -> RowUpdate {
-        let offline = match liveness {
+    pub(crate) fn verdict(&self, stored: &StoredConnection, verdict: &Verdict) -> RowUpdate {
+        let offline = match verdict.liveness {
             Liveness::Alive => Some(None),
             Liveness::Dead(reason) => Some(Some(reason)),
             Liveness::Unknown(_) => None,
         };
-        let verdict = offline.map(|offline| {
+        let conclusion = offline.map(|offline| {
             let changes = stored.connection.is_online == offline.is_some();
             RowVerdict { offline, changed_in: changes.then(|| self.correlation_id.to_owned()) }
         });
-        self.attempt(stored, liveness.code(), verdict)
+        let mut update = self.attempt(stored, verdict.liveness.code(), conclusion);
+        if let Some(attempt) = &mut update.attempt {
+            attempt.scopes.clone_from(&verdict.scopes);
+        }
+        update
     }
 
     /// The update for an attempt that keeps the state.
@@ -133,7 +238,7 @@ impl Checker<'_> {
         verdict: Option<RowVerdict>,
     ) -> RowUpdate {
         let (id, at) = (self.attempt.clone(), self.platform.clock.now());
-        update(stored, Some(Attempt { id, at, result, verdict }), self.reseal(stored))
+        update(stored, Some(Attempt { id, at, result, verdict, scopes: None }), self.reseal(stored))
     }
 
     /// The update that only re-encrypts a token of an old key; `None` where there is nothing to do.
@@ -154,7 +259,7 @@ impl Checker<'_> {
 
     fn row<'s>(&'s self, stored: &'s StoredConnection) -> RowIdentity<'s> {
         RowIdentity {
-            table: self.table,
+            table: self.store.table(),
             user: &stored.connection.user,
             provider: stored.connection.provider,
             generation: &stored.generation,

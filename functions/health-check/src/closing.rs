@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use evosync_connections::domain::{Liveness, OfflineReason};
+use evosync_connections::domain::Liveness;
 use evosync_connections::store::StoreError;
 use evosync_connections::store::sweep::{MOST_UPDATES, RowKey, RowUpdate, Run, StoredConnection, SweepStore};
 use futures_util::{StreamExt as _, stream};
 
-use crate::check::{Checked, Checker, HELD, SUSPECTED};
+use crate::check::{Checked, Checker, HELD, Renewed, SUSPECTED, Verdict};
 use crate::summary::Summary;
 
 /// So many broken connections in one run are always believed.
@@ -29,7 +29,7 @@ pub(crate) struct Closing<'a> {
 #[derive(Default)]
 struct Found {
     /// Dead by two answers.
-    candidates: Vec<(StoredConnection, OfflineReason)>,
+    candidates: Vec<(StoredConnection, Verdict)>,
     /// Held back before this closing was interrupted.
     held: u64,
     /// Suspects that no list has.
@@ -58,9 +58,10 @@ impl Closing<'_> {
     ) -> Result<bool, StoreError> {
         let mut found = BTreeMap::<String, Found>::new();
         let mut settled = Vec::new();
-        let mut answers =
-            stream::iter(suspects).map(|key| self.ask_again(key)).buffer_unordered(self.concurrency);
-        while let Some(answer) = answers.next().await {
+        let answers = stream::iter(suspects).map(|key| self.ask_again(key));
+        // All of them, whatever comes of one: a renewal under way must not be dropped.
+        let answers: Vec<_> = answers.buffer_unordered(self.concurrency).collect().await;
+        for answer in answers {
             let (stored, answer) = match answer? {
                 Suspect::Asked(stored, answer) => (*stored, answer),
                 Suspect::Held(provider) => {
@@ -78,16 +79,20 @@ impl Closing<'_> {
             };
             let provider = stored.connection.provider.key().to_owned();
             match answer {
-                Checked::Answered(Liveness::Dead(reason)) => {
-                    found.entry(provider).or_default().candidates.push((stored, reason));
+                Checked::Answered(verdict) if matches!(verdict.liveness, Liveness::Dead(_)) => {
+                    found.entry(provider).or_default().candidates.push((stored, verdict));
                 }
-                Checked::Answered(liveness) => settled.push((stored, liveness)),
+                Checked::Answered(verdict) => {
+                    summary.count_renewal(&stored, verdict.renewal);
+                    settled.push((stored, verdict));
+                }
+                Checked::Superseded => summary.superseded += 1,
+                Checked::Postponed => summary.postponed += 1,
                 Checked::NotReached if self.checker.has_given_up(&stored) => summary.unreached += 1,
                 Checked::NotReached => return Ok(false),
                 Checked::NotCheckable => summary.malformed += 1,
             }
         }
-        drop(answers);
         if left_out > 0 {
             // They are of some provider, and there is no telling of which: the guard must trip for each.
             for found in found.values_mut() {
@@ -96,9 +101,9 @@ impl Closing<'_> {
             summary.held += left_out;
         }
         let mut updates = Vec::new();
-        for (stored, liveness) in settled {
-            summary.count(&stored, liveness);
-            updates.push(self.checker.verdict(&stored, liveness));
+        for (stored, verdict) in settled {
+            summary.count(&stored, verdict.liveness);
+            updates.push(self.checker.verdict(&stored, &verdict));
         }
         self.record(updates, summary).await;
         for (provider, found) in found {
@@ -110,13 +115,13 @@ impl Closing<'_> {
     /// Asks again about a suspect as its row is now, unless this closing has decided about it already and was
     /// interrupted then.
     async fn ask_again(&self, key: RowKey) -> Result<Suspect, StoreError> {
-        let Some(stored) = self.store.read(key).await? else { return Ok(Suspect::Gone) };
+        let Some(mut stored) = self.store.read(key).await? else { return Ok(Suspect::Gone) };
         if !self.run.has_tried(&stored) {
             return Ok(Suspect::Gone);
         }
         Ok(match stored.last_attempt_result.as_deref() {
             Some(SUSPECTED) => {
-                let answer = self.checker.check(&stored).await;
+                let answer = self.checker.check(&mut stored).await;
                 Suspect::Asked(Box::new(stored), answer)
             }
             Some(HELD) => Suspect::Held(stored.connection.provider.key().to_owned()),
@@ -131,7 +136,8 @@ impl Closing<'_> {
         let known = |counts: &BTreeMap<String, u64>| counts.get(provider).copied().unwrap_or_default();
         let (greens, count) = (known(&summary.greens), count.saturating_add(known(&summary.doubtful)));
         let goes_on = found.held > 0 || found.left_out > 0;
-        let is_mass = goes_on || (count > FEW && count * ONE_IN > greens);
+        let is_mass =
+            goes_on || is_too_many(count, greens) || Self::refuses_to_renew(provider, &found, summary);
         let now = self.checker.platform.clock.now();
         let is_allowed = self.run.allow_until.is_some_and(|until| until > now);
         let holds = is_mass && !is_allowed;
@@ -141,17 +147,25 @@ impl Closing<'_> {
         }
         summary.held += found.held;
         let mut updates = Vec::new();
-        for (stored, reason) in found.candidates {
+        for (stored, verdict) in found.candidates {
             if holds {
                 summary.held += 1;
                 updates.push(self.checker.attempt(&stored, HELD, None));
             } else {
-                let liveness = Liveness::Dead(reason);
-                summary.count(&stored, liveness);
-                updates.push(self.checker.verdict(&stored, liveness));
+                summary.count(&stored, verdict.liveness);
+                updates.push(self.checker.verdict(&stored, &verdict));
             }
         }
         self.record(updates, summary).await;
+    }
+
+    /// Whether the provider refuses renewals as a whole. Between two renewals a connection is green without an
+    /// answer of this run, so that a mass of refusals is measured against the run's renewals.
+    fn refuses_to_renew(provider: &str, found: &Found, summary: &Summary) -> bool {
+        let refused = |(_, verdict): &&(StoredConnection, Verdict)| verdict.renewal == Some(Renewed::Refused);
+        let refused = u64::try_from(found.candidates.iter().filter(refused).count()).unwrap_or(u64::MAX);
+        let renewed = summary.renewed.get(provider).copied().unwrap_or_default();
+        is_too_many(refused, renewed.saturating_add(refused))
     }
 
     async fn record(&self, updates: Vec<RowUpdate>, summary: &mut Summary) {
@@ -161,4 +175,8 @@ impl Closing<'_> {
             }
         }
     }
+}
+
+fn is_too_many(dead: u64, alive: u64) -> bool {
+    dead > FEW && dead.saturating_mul(ONE_IN) > alive
 }

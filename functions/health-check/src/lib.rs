@@ -7,6 +7,7 @@
 //! | `worker` | one invocation: begins a run, does its parts, ends it |
 //! | `page`, `check` | the connections of a page, one connection |
 //! | `closing` | whether deaths are believed |
+//! | `renew` | new tokens for those whose time has run out |
 //! | `rate_limit`, `deadline` | how fast, and how long |
 //! | `summary` | what was found |
 
@@ -16,6 +17,7 @@ mod deadline;
 mod error;
 mod page;
 mod rate_limit;
+mod renew;
 mod summary;
 mod wake;
 mod worker;
@@ -23,7 +25,7 @@ mod worker;
 use evosync_connections::config::{ConfigError, Env, Sweep};
 use evosync_connections::error_chain::chain;
 use evosync_connections::platform::{Platform, warm_up};
-use evosync_connections::providers::{Check, PerProvider, Registry};
+use evosync_connections::providers::{Check, PerProvider, Registry, Renew};
 use evosync_connections::sealing::{TokenKeySource, TokenKeys};
 use evosync_connections::secrets::SecretError;
 use evosync_connections::store::sweep::{DynamoSweepStore, SweepStore};
@@ -40,11 +42,12 @@ pub use wake::{PartMessage, Queue};
 use wake::{SqsQueue, Wake};
 use worker::Worker;
 
-/// The function: reads tokens and updates verdicts of existing rows. It cannot delete anything.
+/// The function: reads and renews tokens and updates verdicts of existing rows. It cannot delete anything.
 pub struct Function {
     store: Box<dyn SweepStore>,
     queue: Option<Box<dyn Queue>>,
     providers: PerProvider<Box<dyn Check>>,
+    renewers: PerProvider<Box<dyn Renew>>,
     keys: Box<dyn KeySource>,
     bounds: Sweep,
     platform: Platform,
@@ -73,6 +76,7 @@ impl Function {
             Box::new(DynamoSweepStore::new(platform, env)?),
             SqsQueue::of(platform, env),
             PerProvider::build(|provider| registry.check(provider, env, platform))?,
+            PerProvider::build(|provider| registry.renew(provider, env, platform))?,
             Box::new(TokenKeySource::new(platform, env.token_keys_secret()?)),
             env.sweep()?,
             platform.clone(),
@@ -89,11 +93,12 @@ impl Function {
         store: Box<dyn SweepStore>,
         queue: Option<Box<dyn Queue>>,
         providers: PerProvider<Box<dyn Check>>,
+        renewers: PerProvider<Box<dyn Renew>>,
         keys: Box<dyn KeySource>,
         bounds: Sweep,
         platform: Platform,
     ) -> Self {
-        Self { store, queue, providers, keys, bounds, platform }
+        Self { store, queue, providers, renewers, keys, bounds, platform }
     }
 
     /// Does what the event asks for and answers with what was found: by the whole run if that is finished.

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use evosync_connections::domain::{Liveness, OfflineReason};
+use evosync_connections::domain::{Cadence, Liveness, OfflineReason};
 use evosync_connections::store::StoreError;
 use evosync_connections::store::sweep::{
     Cursor, MOST_UPDATES, Recorded, RowKey, RowUpdate, Run, ScanPage, StoredConnection, SweepStore,
 };
 use futures_util::stream::FuturesUnordered;
 use futures_util::{StreamExt as _, select_biased, stream};
-use jiff::SignedDuration;
 
 use crate::check::{Checked, Checker, SUSPECTED};
 use crate::summary::Summary;
@@ -19,8 +18,8 @@ pub(crate) struct PageChecker<'a> {
     pub(crate) store: &'a dyn SweepStore,
     pub(crate) checker: &'a Checker<'a>,
     pub(crate) run: &'a Run,
-    /// How often sweeps begin.
-    pub(crate) every: SignedDuration,
+    /// How often connections are due.
+    pub(crate) cadence: Cadence,
     /// Checks in flight.
     pub(crate) concurrency: usize,
 }
@@ -76,7 +75,7 @@ impl PageChecker<'_> {
         mut batch: Vec<Pending>,
         page: &mut CheckedPage,
     ) {
-        let ask = async |stored: StoredConnection| (self.checker.check(&stored).await, stored);
+        let ask = async |mut stored: StoredConnection| (self.checker.check(&mut stored).await, stored);
         let mut answers = stream::iter(due).map(ask).buffer_unordered(self.concurrency).fuse();
         let mut writes = FuturesUnordered::new();
         loop {
@@ -86,7 +85,7 @@ impl PageChecker<'_> {
             select_biased! {
                 written = writes.select_next_some() => self.count(written, page),
                 (answer, stored) = answers.select_next_some() => {
-                    batch.extend(self.judge(&answer, stored, page));
+                    batch.extend(self.judge(answer, stored, page));
                 }
                 complete => break,
             }
@@ -121,18 +120,29 @@ impl PageChecker<'_> {
         true
     }
 
-    /// A fifth of the period is allowed for sweeps that do not begin to the second.
+    /// A fifth of the period is allowed for sweeps that do not begin to the second. A renewal is due when the
+    /// last proof is old enough, for operators too, since it spends a refresh token; then in each sweep, until
+    /// it succeeds.
     fn is_due(&self, stored: &StoredConnection) -> bool {
+        let (connection, Cadence { sweep, renewal }) = (&stored.connection, self.cadence);
+        let by = self.run.due_by(connection.provider);
+        let now = self.checker.platform.clock.now();
+        let awaits_renewal = self.checker.renews(stored) && connection.awaits_renewal(now);
+        if awaits_renewal && connection.last_checked_at.is_some_and(|at| by.duration_since(at) < renewal) {
+            return false;
+        }
         let Some(tried) = stored.last_attempt_at.filter(|_| !self.run.forced) else { return true };
-        let by = self.run.due_by(stored.connection.provider);
-        let period = stored.connection.check_period(stored.updated_at, by, self.every);
+        let period = match awaits_renewal {
+            true => sweep,
+            false => connection.check_period(stored.updated_at, by, self.cadence),
+        };
         by.duration_since(tried) >= period * 4 / 5
     }
 
     fn age_in_periods(&self, stored: &StoredConnection) -> f64 {
         let now = self.checker.platform.clock.now();
         let Some(checked) = stored.connection.last_checked_at else { return f64::from(u32::MAX) };
-        let period = stored.connection.check_period(stored.updated_at, now, self.every);
+        let period = stored.connection.check_period(stored.updated_at, now, self.cadence);
         now.duration_since(checked).as_secs_f64() / period.as_secs_f64()
     }
 
@@ -142,9 +152,18 @@ impl PageChecker<'_> {
 
     /// The update for an answer; counts where there is none. A first final answer about a green connection
     /// is only noted, unless the row itself says that the token's time has run out.
-    fn judge(&self, answer: &Checked, stored: StoredConnection, page: &mut CheckedPage) -> Option<Pending> {
-        let liveness = match *answer {
-            Checked::Answered(liveness) => liveness,
+    fn judge(&self, answer: Checked, stored: StoredConnection, page: &mut CheckedPage) -> Option<Pending> {
+        let verdict = match answer {
+            Checked::Answered(verdict) => verdict,
+            Checked::Superseded => {
+                page.summary.superseded += 1;
+                return None;
+            }
+            Checked::Postponed => {
+                page.summary.postponed += 1;
+                self.note_waiting(&stored, page);
+                return None;
+            }
             Checked::NotCheckable => {
                 page.summary.malformed += 1;
                 return None;
@@ -156,12 +175,14 @@ impl PageChecker<'_> {
                 return None;
             }
         };
+        let liveness = verdict.liveness;
+        page.summary.count_renewal(&stored, verdict.renewal);
         let is_suspicious = stored.connection.is_online
             && matches!(liveness, Liveness::Dead(reason) if reason != OfflineReason::TokenExpired);
         let update = if is_suspicious {
             self.checker.attempt(&stored, SUSPECTED, None)
         } else {
-            self.checker.verdict(&stored, liveness)
+            self.checker.verdict(&stored, &verdict)
         };
         Some(pending(update, stored, Some(liveness), is_suspicious))
     }

@@ -126,6 +126,12 @@ impl RateLimit {
         }
     }
 
+    /// Gives a turn back that no call was made in.
+    pub(crate) fn abandon(&self, _turn: &Turn) {
+        self.state().in_flight -= 1;
+        self.freed.notify_one();
+    }
+
     /// Gives the provider up, as another worker did.
     pub(crate) fn give_up(&self) {
         self.state().given_up = true;

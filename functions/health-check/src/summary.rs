@@ -10,7 +10,7 @@ use evosync_connections::telemetry::METRICS;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::check::{HELD, SUSPECTED};
+use crate::check::{HELD, Renewed, SUSPECTED};
 
 /// The counts of a run, or of a part of one.
 #[derive(Serialize, Deserialize, Clone, Default, Debug, PartialEq)]
@@ -44,6 +44,8 @@ pub struct Summary {
     pub our_fault: u64,
     /// Checks that the provider refused since we call from another address than the tokens are bound to.
     pub another_address: u64,
+    /// Connections whose renewal waits for another day, since the budget is spent.
+    pub postponed: u64,
     /// Verdicts dropped because the connection changed during the check (optimistic lock).
     pub superseded: u64,
     /// Verdicts that could not be recorded.
@@ -64,6 +66,8 @@ pub struct Summary {
     /// Green connections whose last answer says that they are dead, and which are not asked about in this
     /// run, by provider.
     pub doubtful: BTreeMap<String, u64>,
+    /// Renewals that succeeded, by provider: what a mass of refused ones is measured against.
+    pub renewed: BTreeMap<String, u64>,
     /// The oldest last conclusive check among connections that were due and still have no newer one.
     pub oldest_check: Option<Timestamp>,
     /// The age of the last conclusive check, in the connection's own check periods: the highest of all.
@@ -84,6 +88,7 @@ impl Summary {
         self.inconclusive += other.inconclusive;
         self.our_fault += other.our_fault;
         self.another_address += other.another_address;
+        self.postponed += other.postponed;
         self.superseded += other.superseded;
         self.unrecorded += other.unrecorded;
         self.unreached += other.unreached;
@@ -91,7 +96,11 @@ impl Summary {
         self.resealed += other.resealed;
         self.malformed += other.malformed;
         self.damaged += other.damaged;
-        for (counts, others) in [(&mut self.greens, &other.greens), (&mut self.doubtful, &other.doubtful)] {
+        for (counts, others) in [
+            (&mut self.greens, &other.greens),
+            (&mut self.doubtful, &other.doubtful),
+            (&mut self.renewed, &other.renewed),
+        ] {
             for (provider, count) in others {
                 add_to(counts, provider, *count);
             }
@@ -121,6 +130,13 @@ impl Summary {
             Liveness::Unknown(Unknown::Inconclusive) => self.inconclusive += 1,
             Liveness::Unknown(Unknown::OurFault) => self.our_fault += 1,
             Liveness::Unknown(Unknown::AnotherAddress) => self.another_address += 1,
+        }
+    }
+
+    /// Counts a renewal that succeeded.
+    pub(crate) fn count_renewal(&mut self, stored: &StoredConnection, renewal: Option<Renewed>) {
+        if renewal == Some(Renewed::Yes) {
+            add_to(&mut self.renewed, stored.connection.provider.key(), 1);
         }
     }
 
@@ -179,6 +195,7 @@ impl Summary {
             ChecksInconclusive = self.inconclusive,
             ChecksOurFault = self.our_fault,
             ChecksAnotherAddress = self.another_address,
+            RenewalsPostponed = self.postponed,
             Broken = self.broken,
             Held = self.held,
             MassFailureHeld = u64::from(self.tripped),
@@ -209,6 +226,7 @@ impl Summary {
                     inconclusive = self.inconclusive,
                     our_fault = self.our_fault,
                     another_address = self.another_address,
+                    postponed = self.postponed,
                     superseded = self.superseded,
                     unrecorded = self.unrecorded,
                     unreached = self.unreached,

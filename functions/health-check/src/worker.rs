@@ -2,6 +2,7 @@
 //! invocation begins a run or joins it, leases parts, and goes on where the part's row says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use evosync_connections::providers::Check;
 use evosync_connections::sealing::TokenKeys;
@@ -15,11 +16,12 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::Context;
 
-use crate::check::Checker;
+use crate::check::{Asked, Checker};
 use crate::closing::Closing;
 use crate::deadline::Deadline;
 use crate::page::{CheckedPage, PageChecker};
 use crate::rate_limit::RateLimit;
+use crate::renew::Renewing;
 use crate::summary::Summary;
 use crate::wake::{PartMessage, Wake};
 use crate::{Function, SweepError};
@@ -126,7 +128,7 @@ impl<'a> Worker<'a> {
     /// The length of the last run, or the age of the current one, in periods of the schedule.
     fn measure_length(&self, run: &Run, now: Timestamp) {
         let length = run.finished_at.unwrap_or(now).duration_since(run.started_at);
-        let periods = length.as_secs_f64() / self.function.bounds.every.as_secs_f64();
+        let periods = length.as_secs_f64() / self.function.bounds.cadence.sweep.as_secs_f64();
         tracing::info!(target: METRICS, SweepPeriods = periods);
     }
 
@@ -188,15 +190,30 @@ impl<'a> Worker<'a> {
         let share = f64::from(self.function.bounds.max_rps.get()) / f64::from(run.segments);
         let checker = &self.checker(run, run.attempt_id(&self.id), share);
         let concurrency = self.concurrency();
-        let every = self.function.bounds.every;
-        let pages = &PageChecker { store: self.store, checker, run, every, concurrency };
+        let cadence = self.function.bounds.cadence;
+        let pages = &PageChecker { store: self.store, checker, run, cadence, concurrency };
         let segment = Segment { number, of: run.segments };
+        let stop = AtomicBool::new(false);
         let mut done = self
-            .pages(segment, work.progress.cursor.clone())
+            .pages(segment, work.progress.cursor.clone(), &stop)
             .map_ok(|page| async move { Ok(pages.check(page).await) })
             .try_buffered(PAGES_AT_ONCE)
             .boxed();
-        while let Some(page) = done.try_next().await? {
+        let outcome = self.take_pages(&mut done, run, checker, work).await;
+        // What is in flight comes to its end, whatever happened: a renewal must not be dropped.
+        stop.store(true, Ordering::Relaxed);
+        while done.next().await.is_some() {}
+        outcome
+    }
+
+    async fn take_pages(
+        &self,
+        pages: &mut (impl stream::Stream<Item = Result<CheckedPage, StoreError>> + Unpin),
+        run: &Run,
+        checker: &Checker<'_>,
+        work: &mut SegmentWork<'_>,
+    ) -> Result<(), SweepError> {
+        while let Some(page) = pages.try_next().await? {
             work.take(page);
             if work.partial.is_some() {
                 return Ok(());
@@ -210,14 +227,16 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// The pages of a segment after a cursor, until the deadline.
+    /// The pages of a segment after a cursor, until the deadline or until told to stop.
     fn pages(
         &self,
         segment: Segment,
         after: Option<Cursor>,
+        stop: &AtomicBool,
     ) -> impl stream::Stream<Item = Result<ScanPage, StoreError>> {
         stream::try_unfold(Some(after), move |at| async move {
-            let Some(after) = at.filter(|_| !self.deadline.has_passed()) else { return Ok(None) };
+            let goes_on = !self.deadline.has_passed() && !stop.load(Ordering::Relaxed);
+            let Some(after) = at.filter(|_| goes_on) else { return Ok(None) };
             let page = self.store.scan(segment, after).await?;
             let next = page.next.clone().map(Some);
             Ok(Some((page, next)))
@@ -228,8 +247,8 @@ impl<'a> Worker<'a> {
     async fn share_what_is_given_up(&self, run: &Run, checker: &Checker<'_>) -> Result<(), StoreError> {
         let Some(now) = self.store.run().await? else { return Ok(()) };
         checker.learn_what_is_given_up(&now);
-        for (provider, (_, limit)) in checker.providers.iter() {
-            if limit.has_given_up() && !now.given_up.contains(provider.key()) {
+        for (provider, asked) in checker.providers.iter() {
+            if asked.limit.has_given_up() && !now.given_up.contains(provider.key()) {
                 tracing::error!(provider = provider.key(), "provider given up until the next run");
                 self.store.give_up(&run.id, provider).await?;
             }
@@ -292,10 +311,14 @@ impl<'a> Worker<'a> {
 
     fn checker(&self, run: &Run, attempt: String, rps: f64) -> Checker<'_> {
         let platform = &self.function.platform;
-        let limit = || RateLimit::new(platform.clock.clone(), rps, self.concurrency());
+        let asked = |provider, check: &'a Box<dyn Check>| Asked {
+            check: check.as_ref(),
+            renewing: self.function.renewers.get(provider).map(|renew| Renewing::new(renew.as_ref())),
+            limit: RateLimit::new(platform.clock.clone(), rps, self.concurrency()),
+        };
         let checker = Checker {
-            table: self.store.table(),
-            providers: self.function.providers.map(|check| (check.as_ref() as &dyn Check, limit())),
+            store: self.store,
+            providers: self.function.providers.map(asked),
             keys: self.keys,
             platform,
             deadline: self.deadline,

@@ -98,6 +98,7 @@ async fn keeps_the_promises_of_an_update(store: &dyn SweepStore) {
             at: NOW + SignedDuration::from_mins(1),
             result: "result",
             verdict: Some(RowVerdict { offline, changed_in: Some("request".to_owned()) }),
+            scopes: None,
         }),
         resealed: None,
     };

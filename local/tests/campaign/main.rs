@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test that cannot go on has failed")]
 
 mod conformance;
+mod families;
 mod kills;
 mod memory;
 mod random;

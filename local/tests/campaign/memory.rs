@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use evosync_connections::domain::Provider;
-use evosync_connections::store::StoreError;
+use evosync_connections::domain::{Expiry, Provider, RenewalClaim};
 use evosync_connections::store::sweep::{
     Answer, Cursor, Lease, MOST_UPDATES, Part, PartOf, Progress, Recorded, RowKey, RowUpdate, Run, ScanPage,
     Segment, StoredConnection, SweepStore,
 };
+use evosync_connections::store::{NewTokens, RenewalStore, StoreError};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
@@ -47,6 +47,8 @@ pub(crate) struct Tables {
     /// Calls that write rows, and the rows they were to write.
     pub(crate) writes: usize,
     pub(crate) rows_to_write: usize,
+    /// Renewals of each day.
+    renewals: BTreeMap<String, u32>,
     /// What has turned red by a verdict.
     pub(crate) turned_red: Vec<(RowKey, String)>,
 }
@@ -133,6 +135,9 @@ impl Tables {
         row.last_attempt_at = Some(attempt.at);
         row.last_attempt_by = Some(attempt.id.clone());
         row.last_attempt_result = Some(attempt.result.to_owned());
+        if let Some(scopes) = &attempt.scopes {
+            (row.scopes, row.scopes_checked_at) = (Some(scopes.clone()), Some(attempt.at));
+        }
         if let Some(verdict) = &attempt.verdict {
             if row.connection.is_online && verdict.offline.is_some() {
                 self.turned_red.push((update.key.clone(), row.generation.as_str().to_owned()));
@@ -145,6 +150,45 @@ impl Tables {
             }
         }
         Recorded::Written
+    }
+
+    /// The row of a claim that stands.
+    fn of_claim(&mut self, stored: &StoredConnection, claim: &RenewalClaim) -> Option<&mut StoredConnection> {
+        let row = self.rows.get_mut(&RowKey::of(&stored.connection))?;
+        let stands = row.renewal.as_ref().is_some_and(|found| found.id == claim.id);
+        (row.generation == stored.generation && stands).then_some(row)
+    }
+
+    fn claim(&mut self, stored: &StoredConnection, claim: &RenewalClaim) -> bool {
+        let Some(row) = self.rows.get_mut(&RowKey::of(&stored.connection)) else { return false };
+        let id = |claim: &Option<RenewalClaim>| claim.as_ref().map(|claim| claim.id.clone());
+        if id(&row.renewal).as_ref() == Some(&claim.id) {
+            return true;
+        }
+        let is_seen = row.generation == stored.generation
+            && row.token_seq == stored.token_seq
+            && id(&row.renewal) == id(&stored.renewal);
+        if is_seen {
+            row.renewal = Some(claim.clone());
+        }
+        is_seen
+    }
+
+    fn save(&mut self, stored: &StoredConnection, claim: &RenewalClaim, tokens: &NewTokens) -> bool {
+        let Some(row) = self.of_claim(stored, claim) else {
+            let row = self.rows.get(&RowKey::of(&stored.connection));
+            return row.is_some_and(|row| row.last_attempt_by.as_ref() == Some(&tokens.attempt_id));
+        };
+        row.sealed_tokens.clone_from(&tokens.sealed);
+        row.connection.expiry = tokens.expires_at.map(|at| Expiry { at, renewable: true });
+        row.connection.last_checked_at = Some(tokens.at);
+        row.token_seq += 1;
+        row.renewal = None;
+        row.last_attempt_by = Some(tokens.attempt_id.clone());
+        if tokens.scopes.is_some() {
+            (row.scopes, row.scopes_checked_at) = (tokens.scopes.clone(), Some(tokens.at));
+        }
+        true
     }
 
     fn of_run(&mut self, run: &str) -> Option<&mut (Run, String)> {
@@ -276,6 +320,71 @@ impl SweepStore for Memory {
                 summary.clone_into(kept);
             }
             kept == summary
+        })
+    }
+}
+
+/// How often a write of new tokens is tried.
+const SAVES: usize = 8;
+
+impl RenewalStore for Memory {
+    fn claim<'a>(&'a self, stored: &'a StoredConnection, claim: &'a RenewalClaim) -> Answer<'a, bool> {
+        async move {
+            match self.call(|tables| tables.claim(stored, claim)).await {
+                Ok(claimed) => Ok(claimed),
+                // An answer that was lost is looked up.
+                Err(error) => self
+                    .call(|tables| tables.of_claim(stored, claim).is_some())
+                    .await
+                    .and_then(|is_there| if is_there { Ok(true) } else { Err(error) }),
+            }
+        }
+        .boxed()
+    }
+
+    fn release<'a>(&'a self, stored: &'a StoredConnection, claim: &'a RenewalClaim) -> Answer<'a, ()> {
+        self.call(|tables| {
+            if let Some(row) = tables.of_claim(stored, claim) {
+                row.renewal = None;
+            }
+        })
+    }
+
+    fn note_refusal<'a>(&'a self, stored: &'a StoredConnection, claim: &'a RenewalClaim) -> Answer<'a, ()> {
+        self.call(|tables| {
+            let row = tables.of_claim(stored, claim);
+            if let Some(claim) = row.and_then(|row| row.renewal.as_mut()) {
+                claim.is_refused = true;
+            }
+        })
+    }
+
+    fn save<'a>(
+        &'a self,
+        stored: &'a StoredConnection,
+        claim: &'a RenewalClaim,
+        tokens: &'a NewTokens,
+    ) -> Answer<'a, bool> {
+        async move {
+            let mut outcome = self.call(|tables| tables.save(stored, claim, tokens)).await;
+            for _ in 1..SAVES {
+                if outcome.is_ok() {
+                    break;
+                }
+                outcome = self.call(|tables| tables.save(stored, claim, tokens)).await;
+            }
+            outcome
+        }
+        .boxed()
+    }
+
+    fn take_renewals(&self, provider: Provider, at: Timestamp, amount: u32, limit: u32) -> Answer<'_, bool> {
+        self.call(move |tables| {
+            let day = format!("{}:{}", provider.key(), at.strftime("%F"));
+            let spent = tables.renewals.entry(day).or_default();
+            let is_left = *spent + amount <= limit;
+            *spent += if is_left { amount } else { 0 };
+            is_left
         })
     }
 }

@@ -13,7 +13,10 @@ use tokio::time::sleep;
 
 use crate::memory::Faults;
 use crate::random::Random;
-use crate::world::{Mode, PERIOD, World, delivery, on_virtual_time, tick, user};
+use crate::world::{Mode, PERIOD, RENEW_AFTER, World, delivery, on_virtual_time, tick, user};
+
+/// So many deaths in one run are always believed.
+const FEW: usize = 5;
 
 /// Periods with faults, and quiet ones after them.
 const STORMY: u32 = 4;
@@ -28,6 +31,8 @@ struct Plan {
     store_fails: bool,
     /// The provider calls every token dead for as long as the storm lasts.
     all_dead: bool,
+    /// Tokens lapse and are renewed.
+    renews: bool,
 }
 
 impl Plan {
@@ -39,6 +44,7 @@ impl Plan {
             kills: random.one_in(2),
             store_fails: random.one_in(2),
             all_dead,
+            renews: random.one_in(2),
         }
     }
 }
@@ -46,7 +52,7 @@ impl Plan {
 async fn schedule(seed: u64) -> Result<(), String> {
     let random = Random::of(seed ^ 0x5eed);
     let plan = Plan::of(&random);
-    let world = World::new(seed, plan.rows, plan.segments);
+    let world = World::of(seed, plan.rows, plan.segments, plan.renews);
     let latency = [0, 20, 500][usize::try_from(random.below(3)).unwrap()];
     let one_in = |count| if plan.store_fails { count } else { 0 };
     world.store.tables().faults = Faults {
@@ -78,7 +84,7 @@ async fn schedule(seed: u64) -> Result<(), String> {
     nobody_turned_red_by_mistake(&world)?;
     nobody_was_asked_about_twice(&world, &plan)?;
     everybody_is_known(&world)?;
-    Ok(())
+    no_token_was_spent_needlessly(&world, &plan)
 }
 
 async fn ticks(world: &World, plan: &Plan, random: &Random) {
@@ -142,10 +148,11 @@ fn holds(what: &str, holds: bool, seen: &impl Debug) -> Result<(), String> {
 
 fn nobody_turned_red_by_mistake(world: &World) -> Result<(), String> {
     let turned_red = world.store.tables().turned_red.clone();
-    let revoked = world.provider.state.lock().unwrap().revoked.clone();
+    let state = world.provider.state.lock().unwrap();
+    let is_right = |name: String| state.revoked.contains(&name) || state.families.is_lost(&name);
     let mistaken: Vec<_> = turned_red
         .iter()
-        .filter(|(key, generation)| !revoked.contains(&format!("{}/{generation}", key.user)))
+        .filter(|(key, generation)| !is_right(format!("{}/{generation}", key.user)))
         .collect();
     holds("red by mistake", mistaken.is_empty(), &mistaken)
 }
@@ -172,14 +179,32 @@ fn nobody_was_asked_about_twice(world: &World, plan: &Plan) -> Result<(), String
 fn everybody_is_known(world: &World) -> Result<(), String> {
     let rows: Vec<_> = world.store.tables().rows.values().cloned().collect();
     let now = world.clock.now();
+    // So many lost tokens wait for an operator's word.
+    let is_mass = rows.iter().filter(|row| world.is_over(row)).count() > FEW;
     for row in rows {
-        let revoked = world.is_revoked(&row);
-        holds("state", row.connection.is_online != revoked, &row)?;
-        if !revoked {
+        let is_over = world.is_over(&row);
+        let is_held = is_mass && is_over && row.last_attempt_result.as_deref() == Some("held");
+        holds("state", is_held || row.connection.is_online != is_over, &row)?;
+        if !is_over {
             let checked = row.connection.last_checked_at.unwrap();
             let age = Duration::try_from(now.duration_since(checked)).unwrap();
-            holds("checked lately", age < PERIOD * 2, &(age, &row))?;
+            let between_renewals = if row.connection.expiry.is_some() { RENEW_AFTER } else { Duration::ZERO };
+            holds("checked lately", age < PERIOD * 2 + between_renewals, &(age, &row))?;
         }
+    }
+    Ok(())
+}
+
+/// A refresh token is used twice only where the first answer was lost, and no sooner than its time has come.
+fn no_token_was_spent_needlessly(world: &World, plan: &Plan) -> Result<(), String> {
+    let state = world.provider.state.lock().unwrap();
+    let reuses = &state.families.needless_reuses;
+    holds("spent twice", reuses.is_empty() || plan.store_fails || plan.kills, reuses)?;
+    let soon = RENEW_AFTER - Duration::from_secs(2);
+    for (name, family) in &state.families.by_name {
+        let pairs = family.renewed_at.windows(2);
+        let mut early = pairs.filter(|pair| pair[1].saturating_sub(pair[0]) < soon);
+        holds("renewed early", early.next().is_none(), &(name, &family.renewed_at))?;
     }
     Ok(())
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 use evosync_connections::config::Sweep;
 use evosync_connections::domain::secret::AccessToken;
 use evosync_connections::domain::{
-    Account, Connection, Generation, Liveness, OfflineReason, Provider, TokenSet, Unknown, UserId,
+    Account, Cadence, Connection, Expiry, Generation, Liveness, OfflineReason, Provider, TokenSet, Unknown,
+    UserId,
 };
 use evosync_connections::platform::{Clock, Platform, Time};
-use evosync_connections::providers::{Check, CheckAnswer, PerProvider, RateLimited, Subject};
+use evosync_connections::providers::{Check, CheckAnswer, PerProvider, RateLimited, Renew, Subject};
 use evosync_connections::sealing::{RowIdentity, TokenKeys};
 use evosync_connections::secrets::SecretError;
 use evosync_connections::store::sweep::{RowKey, StoredConnection};
@@ -23,10 +24,14 @@ use lambda_http::Context;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::families::Families;
 use crate::memory::Memory;
 use crate::random::Random;
 
+/// Checks in flight at once.
+pub(crate) const CONCURRENCY: usize = 4;
 pub(crate) const PERIOD: Duration = Duration::from_mins(15);
+pub(crate) const RENEW_AFTER: Duration = Duration::from_mins(30);
 /// Lambda's time-out.
 const TIME_OUT: Duration = Duration::from_mins(14);
 
@@ -71,11 +76,12 @@ impl Mode {
 #[derive(Clone)]
 pub(crate) struct Provided {
     pub(crate) state: Arc<Mutex<State>>,
-    random: Random,
-    started: Instant,
+    pub(crate) random: Random,
+    pub(crate) started: Instant,
 }
 
 pub(crate) struct State {
+    pub(crate) families: Families,
     pub(crate) revoked: BTreeSet<String>,
     pub(crate) mode: Mode,
     /// Tokens and when they were asked about, with the answer.
@@ -93,9 +99,11 @@ impl Check for Provided {
             let answer = CheckAnswer::of;
             let token = subject.tokens.access.secret().to_owned();
             let mut state = self.state.lock().unwrap();
-            let is_revoked = state.revoked.contains(&token);
-            let truth =
-                if is_revoked { Liveness::Dead(OfflineReason::TokenRejected) } else { Liveness::Alive };
+            let lives = match state.families.works(&token, self.started.elapsed()) {
+                Some(works) => works && !state.revoked.contains(token.split('#').next().unwrap()),
+                None => !state.revoked.contains(&token),
+            };
+            let truth = if lives { Liveness::Alive } else { Liveness::Dead(OfflineReason::TokenRejected) };
             let too_many = RateLimited { retry_after: Some(Duration::from_secs(self.random.below(90))) };
             let answer = match mode {
                 Mode::Truth => answer(truth),
@@ -172,6 +180,8 @@ pub(crate) struct World {
     pub(crate) messages: Messages,
     pub(crate) clock: Clock,
     function: Arc<Function>,
+    /// Whether people connect under tokens that lapse and are renewed.
+    renews: bool,
     /// Invocations that were killed.
     pub(crate) kills: Arc<Mutex<usize>>,
 }
@@ -179,10 +189,24 @@ pub(crate) struct World {
 impl World {
     /// A world of as many green connections, with workers by segments; without a queue for none.
     pub(crate) fn new(seed: u64, rows: usize, segments: u32) -> Self {
+        Self::of(seed, rows, segments, false)
+    }
+
+    /// The same, of connections whose tokens lapse and are renewed.
+    pub(crate) fn renewing(seed: u64, rows: usize, segments: u32) -> Self {
+        Self::of(seed, rows, segments, true)
+    }
+
+    pub(crate) fn of(seed: u64, rows: usize, segments: u32, renews: bool) -> Self {
         let random = Random::of(seed);
         let store = Memory::new(random.clone());
         let started = Instant::now();
-        let state = State { revoked: BTreeSet::new(), mode: Mode::Truth, asked: Vec::new() };
+        let state = State {
+            families: Families::default(),
+            revoked: BTreeSet::new(),
+            mode: Mode::Truth,
+            asked: Vec::new(),
+        };
         let provider = Provided { state: Arc::new(Mutex::new(state)), random: random.clone(), started };
         let (keys, messages) = (Keys(Arc::new(Mutex::new(FIRST_KEY))), Messages::default());
         let clock = Clock::new(Virtual(started));
@@ -192,10 +216,13 @@ impl World {
             aws: aws_config::SdkConfig::builder().build(),
         };
         let bounds = Sweep {
-            concurrency: NonZeroU32::new(4).unwrap(),
+            concurrency: NonZeroU32::new(CONCURRENCY.try_into().unwrap()).unwrap(),
             max_rps: NonZeroU32::new(50).unwrap(),
             segments: segments.max(1),
-            every: SignedDuration::try_from(PERIOD).unwrap(),
+            cadence: Cadence {
+                sweep: SignedDuration::try_from(PERIOD).unwrap(),
+                renewal: SignedDuration::try_from(RENEW_AFTER).unwrap(),
+            },
         };
         let queue: Option<Box<dyn Queue>> = match segments {
             0 => None,
@@ -204,8 +231,11 @@ impl World {
         let check: Box<dyn Check> = Box::new(provider.clone());
         let check = Mutex::new(Some(check));
         let providers = PerProvider::build(|_| Ok::<_, ()>(check.lock().unwrap().take())).unwrap();
+        let renew: Box<dyn Renew> = Box::new(provider.clone());
+        let renew = Mutex::new(Some(renew));
+        let renewers = PerProvider::build(|_| Ok::<_, ()>(renew.lock().unwrap().take())).unwrap();
         let function =
-            Function::new(store.door(), queue, providers, Box::new(keys.clone()), bounds, platform);
+            Function::new(store.door(), queue, providers, renewers, Box::new(keys.clone()), bounds, platform);
         let world = Self {
             random,
             store,
@@ -214,6 +244,7 @@ impl World {
             messages,
             clock,
             function: Arc::new(function),
+            renews,
             kills: Arc::default(),
         };
         for index in 0..rows {
@@ -228,7 +259,13 @@ impl World {
         let now = self.clock.now();
         let generation = Generation::new(self.random.entropy().bytes());
         let key = RowKey::new(user, Provider::Vk);
-        let token = TokenSet::of_access(AccessToken::new(token_of(&key, generation.as_str())));
+        let name = token_of(&key, generation.as_str());
+        let (token, expiry) = if self.renews {
+            let (token, at) = self.provider.state.lock().unwrap().families.begin(&name, now);
+            (token, Some(Expiry { at, renewable: true }))
+        } else {
+            (TokenSet::of_access(AccessToken::new(name)), None)
+        };
         let identity =
             RowIdentity { table: "connections", user, provider: Provider::Vk, generation: &generation };
         let sealed = self.keys.now().seal(&token, identity, self.random.entropy().bytes()).unwrap();
@@ -240,7 +277,7 @@ impl World {
             offline_reason: None,
             connected_at: Some(now),
             last_checked_at: Some(now),
-            expiry: None,
+            expiry,
         };
         let row = StoredConnection {
             connection,
@@ -250,6 +287,10 @@ impl World {
             last_attempt_at: Some(now),
             last_attempt_by: None,
             last_attempt_result: Some("alive".to_owned()),
+            scopes: None,
+            scopes_checked_at: Some(now),
+            token_seq: 0,
+            renewal: None,
         };
         tables.rows.insert(key, row);
     }
@@ -266,9 +307,11 @@ impl World {
         self.provider.state.lock().unwrap().revoked.insert(token_of(&key, row.generation.as_str()));
     }
 
-    pub(crate) fn is_revoked(&self, row: &StoredConnection) -> bool {
-        let token = token_of(&RowKey::of(&row.connection), row.generation.as_str());
-        self.provider.state.lock().unwrap().revoked.contains(&token)
+    /// Whether the row's access was revoked, or its tokens are lost.
+    pub(crate) fn is_over(&self, row: &StoredConnection) -> bool {
+        let name = token_of(&RowKey::of(&row.connection), row.generation.as_str());
+        let state = self.provider.state.lock().unwrap();
+        state.revoked.contains(&name) || state.families.is_lost(&name)
     }
 
     pub(crate) fn set_mode(&self, mode: Mode) {

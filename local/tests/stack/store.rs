@@ -331,6 +331,7 @@ fn update(stored: &StoredConnection, attempt: &str, offline: Option<OfflineReaso
             at: Timestamp::UNIX_EPOCH,
             result: offline.map_or("alive", OfflineReason::code),
             verdict: Some(verdict),
+            scopes: None,
         }),
         resealed: None,
     }

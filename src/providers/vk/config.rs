@@ -1,5 +1,7 @@
 //! What VK's variables say.
 
+use std::ops::RangeInclusive;
+
 use url::Url;
 
 use crate::config::{ConfigError, Env};
@@ -23,6 +25,15 @@ pub(super) struct VkIdConfig {
     pub(super) service_token_id: String,
     /// The address that the endpoints' paths are appended to.
     pub(super) id_url: Url,
+}
+
+/// VK ID's endpoints are said to allow an address 15,000 requests a day.
+const RENEWALS_PER_DAY: RangeInclusive<u32> = 1..=15_000;
+
+/// `VK_RENEWALS_PER_DAY`: the sweep's part of them.
+pub(super) fn renewals_per_day(env: &Env) -> Result<u32, ConfigError> {
+    let expected = "a whole number from 1 to 15000";
+    env.within("VK_RENEWALS_PER_DAY", "10000", expected, &RENEWALS_PER_DAY)
 }
 
 /// VK's authorize page, of the classic flow.

@@ -100,11 +100,12 @@ pub fn check_within(env: &Env, limits: Limits) -> Result<Box<dyn Check>, ConfigE
     Ok(Box::new(check::VkCheck { api, needed: needed(env)? }))
 }
 
-/// VK ID's token endpoint; `None` where there is no service token, so that there can be no VK ID tokens.
+/// VK ID's token endpoint. Without a service token it renews nothing, and says so.
 pub fn renew(env: &Env, platform: &Platform) -> Built<dyn Renew> {
-    let Some(config) = VkIdConfig::read_if_set_up(env)? else { return Ok(None) };
     let http = http_client(env, Limits { total: RENEWAL_WITHIN, ..Limits::default() })?;
-    Ok(Some(Box::new(renew::VkRenew::new(platform, VkIdEndpoint::new(platform, http, config)))))
+    let config = VkIdConfig::read_if_set_up(env)?;
+    let endpoint = config.map(|config| VkIdEndpoint::new(platform, http, config));
+    Ok(Some(Box::new(renew::VkRenew::new(platform, endpoint, config::renewals_per_day(env)?))))
 }
 
 /// The rights that tokens need.

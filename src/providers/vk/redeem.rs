@@ -195,8 +195,9 @@ fn code_of(reason: OfflineReason) -> ErrorCode {
         OfflineReason::PermissionMissing => ErrorCode::PermissionMissing,
         // The registration decides what kind of token VK gives.
         OfflineReason::WrongTokenKind => ErrorCode::AppRejected,
-        OfflineReason::TokenRejected | OfflineReason::TokenExpired | OfflineReason::Unreadable => {
-            ErrorCode::Profile
-        }
+        OfflineReason::TokenRejected
+        | OfflineReason::TokenExpired
+        | OfflineReason::RenewalLost
+        | OfflineReason::Unreadable => ErrorCode::Profile,
     }
 }

@@ -13,23 +13,25 @@ use crate::secrets::SecretError;
 
 /// VK ID, as far as a renewal needs it.
 pub(super) struct VkRenew {
-    endpoint: VkIdEndpoint,
+    /// `None` where VK ID is not set up.
+    endpoint: Option<VkIdEndpoint>,
+    per_day: u32,
     clock: Clock,
     entropy: Entropy,
 }
 
 impl VkRenew {
-    pub(super) fn new(platform: &Platform, endpoint: VkIdEndpoint) -> Self {
-        Self { endpoint, clock: platform.clock.clone(), entropy: platform.entropy.clone() }
+    pub(super) fn new(platform: &Platform, endpoint: Option<VkIdEndpoint>, per_day: u32) -> Self {
+        Self { endpoint, per_day, clock: platform.clock.clone(), entropy: platform.entropy.clone() }
     }
 
     async fn spend(&self, tokens: &TokenSet) -> Renewal {
+        let Some(endpoint) = &self.endpoint else { return not_renewed(&not_set_up().into()) };
         let Some(refresh) = &tokens.refresh else {
             return Renewal::Refused(Cause::new("there is no refresh token"));
         };
         let state = State::new(self.entropy.bytes());
-        let answer =
-            self.endpoint.refresh(refresh, tokens.device_id.as_ref(), &state, self.clock.now()).await;
+        let answer = endpoint.refresh(refresh, tokens.device_id.as_ref(), &state, self.clock.now()).await;
         match answer {
             Ok(granted) => Renewal::Renewed(Box::new(renewed(tokens, granted, &state))),
             Err(error) => not_renewed(&error),
@@ -39,7 +41,12 @@ impl VkRenew {
 
 impl Renew for VkRenew {
     fn prepare(&self) -> BoxFuture<'_, Result<(), SecretError>> {
-        Box::pin(self.endpoint.prepare())
+        Box::pin(async move {
+            match &self.endpoint {
+                Some(endpoint) => endpoint.prepare().await,
+                None => Err(not_set_up()),
+            }
+        })
     }
 
     fn renew(&self, tokens: TokenSet) -> BoxFuture<'_, Renewal> {
@@ -48,11 +55,21 @@ impl Renew for VkRenew {
 
     fn discard(&self, tokens: TokenSet) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            if let Err(cause) = self.endpoint.log_out(&tokens.access).await {
+            if let Some(endpoint) = &self.endpoint
+                && let Err(cause) = endpoint.log_out(&tokens.access).await
+            {
                 tracing::warn!(cause = chain(&cause), "unused tokens were not given back");
             }
         })
     }
+
+    fn per_day(&self) -> u32 {
+        self.per_day
+    }
+}
+
+fn not_set_up() -> SecretError {
+    SecretError::new("VK_SERVICE_TOKEN_ID", "VK ID is not set up: the variable is not set")
 }
 
 fn renewed(before: &TokenSet, granted: TokenGrant, state: &State) -> Renewed {

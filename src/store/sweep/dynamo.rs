@@ -6,12 +6,13 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use super::super::batch_write::BatchWrite;
+use super::super::renewal::{NewTokens, RenewalStore, Tables};
 use super::{
     Answer, Cursor, Lease, PartOf, Progress, Recorded, RowKey, RowUpdate, Run, ScanPage, Segment,
     StoredConnection, SweepStore, state, table,
 };
 use crate::config::{ConfigError, Env};
-use crate::domain::Provider;
+use crate::domain::{Provider, RenewalClaim};
 use crate::platform::Platform;
 
 /// The two tables as the sweep sees them.
@@ -20,6 +21,7 @@ pub struct DynamoSweepStore {
     pub(super) writes: BatchWrite,
     pub(super) connections: String,
     pub(super) sessions: String,
+    platform: Platform,
 }
 
 impl DynamoSweepStore {
@@ -30,7 +32,12 @@ impl DynamoSweepStore {
             writes: BatchWrite::new(platform),
             connections: env.connections_table()?,
             sessions: env.sessions_table()?,
+            platform: platform.clone(),
         })
+    }
+
+    fn tables(&self) -> Tables<'_> {
+        Tables { client: &self.client, connections: &self.connections, sessions: &self.sessions }
     }
 }
 
@@ -90,5 +97,32 @@ impl SweepStore for DynamoSweepStore {
 
     fn finish<'a>(&'a self, run: &'a str, at: Timestamp, summary: &'a str) -> Answer<'a, bool> {
         state::finish(self, run, at, summary).boxed()
+    }
+}
+
+impl RenewalStore for DynamoSweepStore {
+    fn claim<'a>(&'a self, stored: &'a StoredConnection, claim: &'a RenewalClaim) -> Answer<'a, bool> {
+        async move { self.tables().claim(stored, claim).await }.boxed()
+    }
+
+    fn release<'a>(&'a self, stored: &'a StoredConnection, claim: &'a RenewalClaim) -> Answer<'a, ()> {
+        async move { self.tables().release(stored, claim).await }.boxed()
+    }
+
+    fn note_refusal<'a>(&'a self, stored: &'a StoredConnection, claim: &'a RenewalClaim) -> Answer<'a, ()> {
+        async move { self.tables().note_refusal(stored, claim).await }.boxed()
+    }
+
+    fn save<'a>(
+        &'a self,
+        stored: &'a StoredConnection,
+        claim: &'a RenewalClaim,
+        tokens: &'a NewTokens,
+    ) -> Answer<'a, bool> {
+        async move { self.tables().save(&self.platform, stored, claim, tokens).await }.boxed()
+    }
+
+    fn take_renewals(&self, provider: Provider, at: Timestamp, amount: u32, limit: u32) -> Answer<'_, bool> {
+        async move { self.tables().take_renewals(provider, at, amount, limit).await }.boxed()
     }
 }

@@ -15,8 +15,8 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::StoreError;
-use crate::domain::{Connection, Generation, OfflineReason, Provider, UserId};
+use super::{RenewalStore, StoreError};
+use crate::domain::{Connection, Generation, OfflineReason, Provider, RenewalClaim, Scopes, UserId};
 
 pub use dynamo::DynamoSweepStore;
 
@@ -24,7 +24,7 @@ pub use dynamo::DynamoSweepStore;
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// Everything that the sweep asks of the two tables.
-pub trait SweepStore: Send + Sync {
+pub trait SweepStore: RenewalStore {
     /// The connections table, which tokens are sealed for.
     fn table(&self) -> &str;
 
@@ -90,6 +90,14 @@ pub struct StoredConnection {
     pub last_attempt_by: Option<String>,
     /// What it found, as a verdict's or a class's name.
     pub last_attempt_result: Option<String>,
+    /// What is granted, as far as is known.
+    pub scopes: Option<Scopes>,
+    /// When the provider last said so.
+    pub scopes_checked_at: Option<Timestamp>,
+    /// How often the tokens of this generation were renewed.
+    pub token_seq: i64,
+    /// A renewal that was begun and brought no new tokens so far.
+    pub renewal: Option<RenewalClaim>,
 }
 
 /// The key of a connection's row.
@@ -164,6 +172,8 @@ pub struct Attempt {
     pub result: &'static str,
     /// What it says about the connection; `None` keeps the state.
     pub verdict: Option<RowVerdict>,
+    /// What is granted, where that was asked.
+    pub scopes: Option<Scopes>,
 }
 
 /// A conclusive verdict on a connection.

@@ -6,12 +6,13 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::super::attributes::connection as c;
 use super::super::batch_write::{Statement, Written};
+use super::super::renewal::claim_of;
 use super::super::rows::{self, Item, b, connection_projection, rfc3339, s};
 use super::{
     Attempt, Cursor, DynamoSweepStore, Recorded, RowKey, RowUpdate, ScanPage, Segment, StoreError,
     StoredConnection,
 };
-use crate::domain::Actor;
+use crate::domain::{Actor, Scopes};
 
 pub(super) async fn scan(
     store: &DynamoSweepStore,
@@ -83,8 +84,17 @@ fn cursor(key: &Item) -> Option<Cursor> {
 }
 
 fn projection() -> String {
-    let attempt =
-        [c::ACCESS_TOKEN, c::UPDATED_AT, c::LAST_ATTEMPT_AT, c::LAST_ATTEMPT_BY, c::LAST_ATTEMPT_RESULT];
+    let attempt = [
+        c::ACCESS_TOKEN,
+        c::UPDATED_AT,
+        c::LAST_ATTEMPT_AT,
+        c::LAST_ATTEMPT_BY,
+        c::LAST_ATTEMPT_RESULT,
+        c::SCOPES,
+        c::SCOPES_CHECKED_AT,
+        c::TOKEN_SEQ,
+        c::RENEWAL,
+    ];
     format!("{}, {}", connection_projection(), attempt.join(", "))
 }
 
@@ -140,6 +150,10 @@ impl Changes {
         self.set(c::LAST_ATTEMPT_AT, at());
         self.set(c::LAST_ATTEMPT_BY, s(&attempt.id));
         self.set(c::LAST_ATTEMPT_RESULT, s(attempt.result));
+        if let Some(scopes) = &attempt.scopes {
+            self.set(c::SCOPES, s(scopes.to_string()));
+            self.set(c::SCOPES_CHECKED_AT, at());
+        }
         let Some(verdict) = &attempt.verdict else { return };
         self.set(c::LAST_CHECKED_AT, at());
         self.set(c::IS_ONLINE, AttributeValue::Bool(verdict.offline.is_none()));
@@ -177,5 +191,9 @@ fn stored_connection(item: &Item) -> Option<StoredConnection> {
         last_attempt_at: rows::time(item, c::LAST_ATTEMPT_AT),
         last_attempt_by: text(c::LAST_ATTEMPT_BY),
         last_attempt_result: text(c::LAST_ATTEMPT_RESULT),
+        scopes: rows::text(item, c::SCOPES).map(Scopes::parse),
+        scopes_checked_at: rows::time(item, c::SCOPES_CHECKED_AT),
+        token_seq: rows::number(item, c::TOKEN_SEQ).unwrap_or_default(),
+        renewal: claim_of(item),
     })
 }

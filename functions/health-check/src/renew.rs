@@ -1,0 +1,114 @@
+//! Renews tokens in the course of a sweep: within the provider's rate and the day's budget.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use evosync_connections::domain::{Liveness, Spending, TokenSet, Unknown};
+use evosync_connections::error_chain::chain;
+use evosync_connections::providers::Renew;
+use evosync_connections::renewal::{Outcome, Renewer};
+use evosync_connections::store::sweep::StoredConnection;
+
+use crate::check::{Checked, Checker, Renewed};
+use crate::rate_limit::RateLimit;
+
+/// A provider's renewals in one invocation.
+pub(crate) struct Renewing<'a> {
+    provider: &'a dyn Renew,
+    /// Whether the day's budget is spent, as far as this invocation knows.
+    is_spent: AtomicBool,
+}
+
+impl<'a> Renewing<'a> {
+    pub(crate) fn new(provider: &'a dyn Renew) -> Self {
+        Self { provider, is_spent: AtomicBool::new(false) }
+    }
+
+    /// Renews a connection's tokens if its row, the budget and the rate let it. The new tokens, or the result
+    /// of the check without them.
+    pub(crate) async fn renew(
+        &self,
+        checker: &Checker<'_>,
+        limit: &RateLimit,
+        stored: &mut StoredConnection,
+        tokens: TokenSet,
+        access_is_dead: bool,
+    ) -> Result<TokenSet, Checked> {
+        let now = checker.platform.clock.now();
+        let online = stored.connection.is_online;
+        let after_loss = match Spending::of(stored.renewal.as_ref(), online, access_is_dead, now) {
+            Spending::Allowed { after_loss } => after_loss,
+            Spending::Kept => return Err(unknown(Unknown::Inconclusive)),
+            Spending::Over => return Err(refused(stored)),
+        };
+        if let Err(error) = self.provider.prepare().await {
+            tracing::error!(error = chain(&error), "cannot renew tokens");
+            return Err(unknown(Unknown::OurFault));
+        }
+        let Some(turn) = limit.turn(checker.deadline).await else { return Err(Checked::NotReached) };
+        if let Err(checked) = self.take_from_budget(checker, stored).await {
+            limit.abandon(&turn);
+            return Err(checked);
+        }
+        let renewer = Renewer {
+            store: checker.store,
+            keys: checker.keys,
+            table: checker.store.table(),
+            platform: checker.platform,
+        };
+        let outcome = renewer.renew(self.provider, stored, tokens, after_loss).await;
+        match outcome.answer() {
+            Some(answer) => limit.settle(&turn, &answer),
+            None => limit.abandon(&turn),
+        }
+        match outcome {
+            Outcome::Renewed(tokens) => Ok(tokens),
+            Outcome::Superseded | Outcome::Overtaken => Err(Checked::Superseded),
+            Outcome::Unspent(answer) => {
+                let cause = answer.cause.as_ref().map(|cause| chain(cause));
+                tracing::warn!(cause, "tokens were not renewed");
+                Err(Checked::answered(answer.liveness))
+            }
+            Outcome::Refused(_) => Err(refused(stored)),
+            Outcome::NotClaimed(error) => Err(not_written(&error)),
+            Outcome::Lost(_) => Err(unknown(Unknown::Transient)),
+        }
+    }
+
+    async fn take_from_budget(
+        &self,
+        checker: &Checker<'_>,
+        stored: &StoredConnection,
+    ) -> Result<(), Checked> {
+        if self.is_spent.load(Ordering::Relaxed) {
+            return Err(Checked::Postponed);
+        }
+        let (provider, now) = (stored.connection.provider, checker.platform.clock.now());
+        match checker.store.take_renewals(provider, now, 1, self.provider.per_day()).await {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                if !self.is_spent.swap(true, Ordering::Relaxed) {
+                    tracing::error!(provider = provider.key(), "the day's budget of renewals is spent");
+                }
+                Err(Checked::Postponed)
+            }
+            Err(error) => Err(not_written(&error)),
+        }
+    }
+}
+
+fn unknown(class: Unknown) -> Checked {
+    Checked::answered(Liveness::Unknown(class))
+}
+
+/// The provider refuses the refresh token, and the access token is dead.
+fn refused(stored: &StoredConnection) -> Checked {
+    match &stored.renewal {
+        Some(claim) => Checked::answered(Liveness::Dead(claim.reason())).after(Renewed::Refused),
+        None => unknown(Unknown::Inconclusive),
+    }
+}
+
+fn not_written(error: &dyn std::error::Error) -> Checked {
+    tracing::error!(error = chain(error), "a renewal could not be begun");
+    unknown(Unknown::Transient)
+}
