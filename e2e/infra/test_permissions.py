@@ -135,6 +135,12 @@ class Permissions(unittest.TestCase):
         readers = {who for who, action, _, _ in granted(deployed()) if action.startswith(("secretsmanager:", "kms:"))}
         self.assertEqual(readers, {"callback", "health-check"}, "a public client has no secret to read")
 
+    def test_what_proves_the_application_to_vk_is_read_only_where_it_is_used(self):
+        rules = granted(self.stack)
+        for secret, expected in [("VkClientSecret", {"callback"}), ("VkServiceToken", {"callback", "health-check"})]:
+            readers = {who for who, action, resource, _ in rules if action == "secretsmanager:GetSecretValue" and resource == secret}
+            self.assertEqual(readers, expected, secret)
+
     def test_policies_of_keys_topics_and_queues_allow_no_other_principal(self):
         root = "arn:aws:iam::111122223333:root"
         for key in of_type(self.resources, "AWS::KMS::Key").values():
@@ -192,15 +198,16 @@ class Permissions(unittest.TestCase):
         for name, secret in secrets.items():
             self.assertNotIn("SecretString", secret, name)
             self.assertEqual(secret["KmsKeyId"], "<SecretsKey.Arn>", name)
-        self.assertNotIn("GenerateSecretString", secrets["VkClientSecret"], "a value nobody set would look like one")
+        for name in ["VkClientSecret", "VkServiceToken"]:
+            self.assertNotIn("GenerateSecretString", secrets[name], "a value nobody set would look like one")
         generated = secrets["TokenKeys"]["GenerateSecretString"]
         self.assertEqual(json.loads(generated["SecretStringTemplate"]), {"current": "1"})
         self.assertEqual((generated["GenerateStringKey"], generated["PasswordLength"]), ("1", 64))
         for name, function in of_type(self.resources, "AWS::Lambda::Function").items():
             for variable, value in function.get("Environment", {}).get("Variables", {}).items():
                 self.assertNotIn("{{resolve:", str(value), f"{name}: {variable}")
-                if re.search("SECRET|KEY|PASSWORD", variable):
-                    self.assertRegex(variable, "_SECRET_ID$", name)
+                if re.search("SECRET|SERVICE_TOKEN|KEY|PASSWORD", variable):
+                    self.assertRegex(variable, "_(SECRET|TOKEN)_ID$", name)
         for path in ["template.yaml", *(str(path.relative_to(ROOT)) for path in (ROOT / "infra").glob("*.yaml"))]:
             for name, parameter in load(path).get("Parameters", {}).items():
                 self.assertNotIn("NoEcho", parameter, f"{path}: {name} is a secret")

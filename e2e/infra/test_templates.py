@@ -53,7 +53,7 @@ class Data(Templates):
         self.assertNotIn("TimeToLiveSpecification", self.resources["ConnectionsTable"]["Properties"])
 
     def test_irreplaceable_resources_outlive_the_stack(self):
-        for name in ["ConnectionsTable", "SecretsKey", "VkClientSecret", "TokenKeys", "FunctionsLog"]:
+        for name in ["ConnectionsTable", "SecretsKey", "VkClientSecret", "VkServiceToken", "TokenKeys", "FunctionsLog"]:
             self.assertEqual(self.resources[name]["DeletionPolicy"], "Retain", name)
             self.assertEqual(self.resources[name]["UpdateReplacePolicy"], "Retain", name)
 
@@ -97,6 +97,41 @@ class Functions(Templates):
             environments = [function.get("Environment", {"Variables": {}}) for function in functions.values()]
             told = {environment["Variables"].get("BASE_URL") for environment in environments}
             self.assertEqual(told, {address, None})
+
+
+class Vk(Templates):
+    """What functions are told about VK's two flows."""
+
+    def told(self, variable, **parameters):
+        """The values of a variable, by function, where it is set."""
+        functions = of_type(deployed(**parameters).everything(), "AWS::Lambda::Function")
+        variables = {name: function.get("Environment", {}).get("Variables", {}) for name, function in functions.items()}
+        return {name: given[variable] for name, given in variables.items() if variable in given}
+
+    def test_a_flow_is_chosen_where_people_are_sent_to_vk_and_come_back(self):
+        self.assertEqual(self.told("VK_FLOW"), {"ConnectFunction": "classic", "CallbackFunction": "classic"})
+        self.assertEqual(set(self.told("VK_FLOW", VkFlow="vk_id").values()), {"vk_id"})
+
+    def test_whoever_calls_vk_id_is_told_where_it_is(self):
+        callers = {"ConnectFunction", "CallbackFunction", "HealthCheckFunction"}
+        self.assertEqual(self.told("VK_ID_URL"), dict.fromkeys(callers, "https://id.vk.ru"))
+        elsewhere = self.told("VK_ID_URL", VkIdUrl="https://id.vk.com")
+        self.assertEqual(elsewhere, dict.fromkeys(callers, "https://id.vk.com"))
+
+    def test_connections_of_vk_id_can_be_renewed_under_either_flow(self):
+        for flow in ["classic", "vk_id"]:
+            tokens = self.told("VK_SERVICE_TOKEN_ID", VkFlow=flow)
+            self.assertEqual(tokens, dict.fromkeys(["CallbackFunction", "HealthCheckFunction"], "<VkServiceToken.Id>"))
+            self.assertEqual(self.told("VK_CLIENT_ID", VkFlow=flow)["HealthCheckFunction"], "7000001")
+
+    def test_pages_and_the_sweep_agree_on_when_tokens_are_renewed(self):
+        for given, hours in [({}, "12"), ({"RenewAfter": "1"}, "1")]:
+            functions = ["PageFunction", "DashboardFunction", "HealthCheckFunction"]
+            self.assertEqual(self.told("RENEW_AFTER", **given), dict.fromkeys(functions, hours))
+
+    def test_renewals_stay_below_what_vk_id_allows_an_address_in_a_day(self):
+        self.assertEqual(self.told("VK_RENEWALS_PER_DAY"), {"HealthCheckFunction": "10000"})
+        self.assertEqual(load("template.yaml")["Parameters"]["VkRenewalsPerDay"]["MaxValue"], 15000)
 
 
 class Sweep(Templates):
@@ -321,7 +356,7 @@ class Parameters(unittest.TestCase):
                 self.assertTrue(self.accepts(name, parameter["Default"]), name)
 
     def test_addresses_require_https_except_on_localhost(self):
-        for name in ["VkAuthorizeUrl", "VkTokenUrl", "VkApiUrl", "OidcIssuer"]:
+        for name in ["VkAuthorizeUrl", "VkTokenUrl", "VkApiUrl", "VkIdUrl", "OidcIssuer"]:
             for good in ["https://vk.example/path", "http://localhost:3001/x", "http://127.0.0.1:1", "http://localhost"]:
                 self.assertTrue(self.accepts(name, good), f"{name}: {good}")
             for bad in [

@@ -25,6 +25,7 @@ use crate::vk::{App, Events, Vk};
 
 const VK_CLIENT_ID: &str = "7000001";
 const VK_SECRET: &str = "local/vk-client-secret";
+const VK_SERVICE_TOKEN: &str = "local/vk-service-token";
 const TOKEN_KEYS: &str = "local/token-keys";
 const OIDC_SECRET: &str = "local/oidc-client-secret";
 
@@ -238,6 +239,7 @@ fn seed_secrets(aws: &Aws, entropy: &Entropy) {
     let random = || random_secret(entropy);
     let seeds = [
         (VK_SECRET, json!({ "VK_CLIENT_SECRET": random() }).to_string()),
+        (VK_SERVICE_TOKEN, json!({ "VK_SERVICE_TOKEN": random() }).to_string()),
         (TOKEN_KEYS, json!({ "current": "1", "1": random() }).to_string()),
         (OIDC_SECRET, random()),
     ];
@@ -276,6 +278,7 @@ fn parameters(vk: &Vk, issuer: &Issuer) -> HashMap<String, String> {
         ("VkClientId", VK_CLIENT_ID.to_owned()),
         ("VkAuthorizeUrl", format!("{vk}/authorize")),
         ("VkTokenUrl", format!("{vk}/access_token")),
+        ("VkIdUrl", format!("{vk}/id")),
         ("VkApiUrl", format!("{vk}/method")),
         ("OidcIssuer", issuer.url()),
         ("OidcClientId", "evosync-local".to_owned()),
@@ -293,6 +296,7 @@ fn attributes(base_url: &str, tables: &[TableSpec]) -> HashMap<String, String> {
     let mut attributes = HashMap::from([
         ("HttpApi.ApiEndpoint".to_owned(), base_url.to_owned()),
         ("Data.Outputs.VkClientSecret".to_owned(), VK_SECRET.to_owned()),
+        ("Data.Outputs.VkServiceToken".to_owned(), VK_SERVICE_TOKEN.to_owned()),
         ("Data.Outputs.TokenKeys".to_owned(), TOKEN_KEYS.to_owned()),
     ]);
     let names = tables.iter().map(|table| table.logical_id.clone());
