@@ -141,6 +141,10 @@ class Deployment:
         secret = self.aws.client("secretsmanager").create_secret(Name="issuer", SecretString=OIDC_CLIENT_SECRET)
         self.parameters = {
             "Architecture": ARCHITECTURE,
+            # The emulator connects no function to a network, so the ids may be made up. It knows no NAT gateway.
+            "Egress": "existing",
+            "EgressSecurityGroupIds": "sg-0c",
+            "EgressSubnetIds": "subnet-0a,subnet-0b",
             "EventBusArn": self.bus(),
             "OidcClientId": "evosync",
             "OidcClientSecretId": secret["ARN"],
@@ -149,6 +153,8 @@ class Deployment:
             "VkApiUrl": f"{self.vk}/method",
             "VkAuthorizeUrl": f"{self.vk}/authorize",
             "VkClientId": "7000001",
+            "VkFlow": "classic",
+            "VkIdUrl": f"{self.vk}/id",
             "VkTokenUrl": f"{self.vk}/access_token",
         }
         overrides = [f'{name}="{value}"' for name, value in self.parameters.items()]
