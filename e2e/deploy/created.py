@@ -6,7 +6,7 @@ from collections import Counter
 
 from cloudformation import listed, of_type
 from emulator import ACCOUNT
-from test_permissions import OPTIONAL, condition_text, documented, folder, logical_id
+from test_permissions import OPTIONAL, condition_text, documented, folder, granted, logical_id
 
 WEB = "AWS::ApiGatewayV2::"
 
@@ -16,6 +16,7 @@ class Created:
 
     def __init__(self, aws, stack_name, meant, left_out):
         self.aws = aws
+        self.denied = granted(meant, "Deny")
         self.meant = {name: of for name, of in meant.everything().items() if name not in left_out}
         self.physical = {}
         for resource in self.resources_of(stack_name):
@@ -101,13 +102,15 @@ class Created:
             same(table["BillingModeSummary"]["BillingMode"], "PAY_PER_REQUEST")
 
     def roles_allow_what_is_documented(self):
-        created = {
-            (who, action, self.name_of(resource), condition_text(statement.get("Condition")))
-            for who, statement in self.statements()
-            for action in listed(statement["Action"])
-            for resource in listed(statement["Resource"])
-        }
-        same(created, documented(OPTIONAL))
+        for effect, meant in [("Allow", documented(OPTIONAL)), ("Deny", self.denied)]:
+            created = {
+                (who, action, self.name_of(resource), condition_text(statement.get("Condition")))
+                for who, statement in self.statements()
+                if statement["Effect"] == effect
+                for action in listed(statement["Action"])
+                for resource in listed(statement["Resource"])
+            }
+            same(created, meant)
 
     def iam_refuses_everything_else(self):
         """Simulates, for every role, every action that any role may do. The emulator does not support KMS

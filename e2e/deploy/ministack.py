@@ -141,6 +141,10 @@ class Deployment:
         secret = self.aws.client("secretsmanager").create_secret(Name="issuer", SecretString=OIDC_CLIENT_SECRET)
         self.parameters = {
             "Architecture": ARCHITECTURE,
+            # The emulator connects no function to a network, so the ids may be made up. It knows no NAT gateway.
+            "Egress": "existing",
+            "EgressSecurityGroupIds": "sg-0c",
+            "EgressSubnetIds": "subnet-0a,subnet-0b",
             "EventBusArn": self.bus(),
             "OidcClientId": "evosync",
             "OidcClientSecretId": secret["ARN"],
@@ -149,11 +153,22 @@ class Deployment:
             "VkApiUrl": f"{self.vk}/method",
             "VkAuthorizeUrl": f"{self.vk}/authorize",
             "VkClientId": "7000001",
+            "VkFlow": "classic",
+            "VkIdUrl": f"{self.vk}/id",
             "VkTokenUrl": f"{self.vk}/access_token",
         }
-        overrides = [f'{name}="{value}"' for name, value in self.parameters.items()]
+        self.run(self.deploying(self.parameters), BUILT=str(self.built))
+
+    def deploying(self, parameters):
+        """The command that deploys with these parameters."""
+        overrides = [f'{name}="{value}"' for name, value in parameters.items()]
         command = ["infra/deploy", "default", "--stack-name", STACK, "--no-confirm-changeset"]
-        self.run([*command, "--parameter-overrides", *overrides], BUILT=str(self.built))
+        return [*command, "--parameter-overrides", *overrides]
+
+    def refuse_vk_id_without_a_stable_address(self):
+        refused = self.attempt(self.deploying({**self.parameters, "VkFlow": "vk_id", "Egress": "none"}), BUILT=str(self.built))
+        assert refused.returncode != 0
+        assert "only from the address that obtained them" in refused.stdout + refused.stderr, refused.stderr
 
     def bus(self):
         """Creates an event bus, with a queue that subscribes to the product's events."""
@@ -225,14 +240,18 @@ class Deployment:
         return sum(int(count) for count in self.aws.client("sqs").get_queue_attributes(**asked)["Attributes"].values())
 
     def run(self, command, given=None, **environment):
+        ran = self.attempt(command, given, **environment)
+        if ran.returncode != 0:
+            raise SystemExit(f"{command[0]} failed:\n{ran.stdout[-4000:]}\n{ran.stderr[-4000:]}")
+        return ran.stdout
+
+    def attempt(self, command, given=None, **environment):
         ran = subprocess.run(
             command, cwd=self.folder, env={**self.aws.environment, **environment}, input=given,
             capture_output=True, text=True, check=False,
         )
         assert VK_CLIENT_SECRET not in ran.stdout + ran.stderr
-        if ran.returncode != 0:
-            raise SystemExit(f"{command[0]} failed:\n{ran.stdout[-4000:]}\n{ran.stderr[-4000:]}")
-        return ran.stdout
+        return ran
 
     def outputs(self):
         [stack] = self.aws.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
@@ -255,8 +274,9 @@ def main():
         try:
             step("the functions are packed", deployment.prepare)
             step("infra/deploy deploys the product", deployment.deploy)
+            step("VK ID is refused without a stable address", deployment.refuse_vk_id_without_a_stable_address)
             created = Created(aws, STACK, deployed(**deployment.parameters), deployment.left_out)
-            passed = 2 + created.check()
+            passed = 3 + created.check()
             deployment.permit_batches(created)
             step("infra/ops/vk-secret sets the secret", deployment.set_the_secret)
             step("a message in the queue starts a sweep", lambda: deployment.sweep_by_message(created))

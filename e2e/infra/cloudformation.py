@@ -141,6 +141,8 @@ class Stack:
                 return self.template["Mappings"][name][self.value(key)][member]
             case {"Fn::Join": [separator, parts]}:
                 return separator.join(self.value(part) for part in parts)
+            case {"Fn::Split": [separator, text]}:
+                return self.value(text).split(separator)
             case dict():
                 values = {key: self.value(value) for key, value in expression.items()}
                 return {key: value for key, value in values.items() if value is not NOTHING}

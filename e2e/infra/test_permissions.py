@@ -10,9 +10,15 @@ FUNCTIONS = {"page", "dashboard", "connect", "callback", "disconnect", "login", 
 SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:issuer-AbCdEf"
 # Actions that support no resource-level permissions.
 WITHOUT_RESOURCE = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+# What Lambda needs to connect a function to a network. It must be allowed on all resources.
+NETWORK_INTERFACES = {
+    "ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets",
+    "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
+}
 BUS_ARN = "arn:aws:events:eu-central-1:111122223333:event-bus/evosync"
+EGRESS = {"Egress": "existing", "EgressSubnetIds": "subnet-0a", "EgressSecurityGroupIds": "sg-0a"}
 # Optional parameters, which conditions of the table name, with a value.
-OPTIONAL = {"OidcClientSecretId": SECRET_ARN, "EventBusArn": BUS_ARN}
+OPTIONAL = {"OidcClientSecretId": SECRET_ARN, "EventBusArn": BUS_ARN, **EGRESS}
 
 
 def documented(given):
@@ -24,7 +30,8 @@ def documented(given):
         if not line.startswith("|"):
             break
         who, actions, resources, condition = (cell.strip() for cell in line.strip("|").split("|"))
-        if any(f"`{name}` is given" in condition for name in OPTIONAL.keys() - given.keys()):
+        # Either `<name>` is given, or `Egress` is not `none`.
+        if any(f"`{name}` is " in condition for name in OPTIONAL.keys() - given.keys()):
             continue
         condition = "".join(re.findall(r"`([\w:]+ = [\w.<>:*-]+)`", condition))
         for name in FUNCTIONS if who == "every function" else {who}:
@@ -45,12 +52,14 @@ def roles(stack):
     return users, of_type(resources, "AWS::IAM::Role")
 
 
-def granted(stack):
-    """What the roles' policies allow, as (who, action, resource, condition)."""
+def granted(stack, effect="Allow"):
+    """What the roles' policies allow, or deny, as (who, action, resource, condition)."""
     users, declared = roles(stack)
     rules = set()
     for role, properties in declared.items():
         for statement in statements(properties):
+            if statement["Effect"] != effect:
+                continue
             condition = condition_text(statement.get("Condition"))
             for who in users[role]:
                 for action in listed(statement["Action"]):
@@ -67,8 +76,9 @@ def condition_text(condition):
     if condition is None:
         return ""
     [(operator, [(key, value)])] = [(operator, list(keys.items())) for operator, keys in condition.items()]
-    assert operator in {"StringEquals", "ForAllValues:StringLike"}, operator
-    return f"{key} = {value}".replace(PSEUDO["AWS::Region"], "<region>")
+    assert operator in {"StringEquals", "ForAllValues:StringLike", "ArnLike"}, operator
+    text = f"{key} = {value}".replace(PSEUDO["AWS::Region"], "<region>")
+    return re.sub(r"(?<=:)\d{12}(?=:)", "<account>", text)
 
 
 def logical_id(reference):
@@ -89,7 +99,7 @@ class Permissions(unittest.TestCase):
         self.resources = self.stack.everything()
 
     def test_granted_permissions_equal_the_documented_ones(self):
-        for parameters in [{}, OPTIONAL]:
+        for parameters in [{}, OPTIONAL, {**OPTIONAL, "Egress": "nat"}]:
             meant, is_ = documented(parameters), granted(deployed(**parameters))
             self.assertGreater(len(meant), 50)
             self.assertEqual(is_ - meant, set(), "granted and not documented")
@@ -122,18 +132,39 @@ class Permissions(unittest.TestCase):
     def test_no_permission_has_an_avoidable_wildcard(self):
         for name, role in roles(self.stack)[1].items():
             for statement in statements(role):
-                self.assertEqual(statement["Effect"], "Allow")
                 self.assertFalse({"NotAction", "NotResource"} & statement.keys(), name)
                 actions, resources = listed(statement["Action"]), listed(statement["Resource"])
                 self.assertNotIn("*", "".join(actions), name)
-                if not set(actions) <= WITHOUT_RESOURCE:
+                if not set(actions) <= WITHOUT_RESOURCE and not set(actions) <= NETWORK_INTERFACES:
                     self.assertNotIn("*", "".join(resources), f"{name}: {actions}")
+
+    def test_network_interfaces_are_handled_by_lambda_and_never_by_a_functions_code(self):
+        code = "lambda:SourceFunctionArn = arn:aws:lambda:<region>:<account>:function:*"
+        for egress in [EGRESS, {"Egress": "nat"}]:
+            stack = deployed(**egress)
+            connected = {
+                folder(name)
+                for name, function in of_type(stack.everything(), "AWS::Lambda::Function").items()
+                if "VpcConfig" in function
+            }
+            everything = {(who, action) for who in connected for action in NETWORK_INTERFACES}
+            allowed = {(who, action) for who, action, *_ in granted(stack) if action.startswith("ec2:")}
+            self.assertEqual(allowed, everything)
+            self.assertEqual(granted(stack, "Deny"), {(*rule, "*", code) for rule in everything})
+        without = granted(deployed()) | granted(deployed(), "Deny")
+        self.assertEqual({rule for rule in without if rule[1].startswith("ec2:")}, set())
 
     def test_only_the_functions_that_need_one_read_a_secret(self):
         readers = {who for who, action, _, _ in granted(self.stack) if action.startswith(("secretsmanager:", "kms:"))}
         self.assertEqual(readers, {"callback", "health-check", "login"})
         readers = {who for who, action, _, _ in granted(deployed()) if action.startswith(("secretsmanager:", "kms:"))}
         self.assertEqual(readers, {"callback", "health-check"}, "a public client has no secret to read")
+
+    def test_what_proves_the_application_to_vk_is_read_only_where_it_is_used(self):
+        rules = granted(self.stack)
+        for secret, expected in [("VkClientSecret", {"callback"}), ("VkServiceToken", {"callback", "health-check"})]:
+            readers = {who for who, action, resource, _ in rules if action == "secretsmanager:GetSecretValue" and resource == secret}
+            self.assertEqual(readers, expected, secret)
 
     def test_policies_of_keys_topics_and_queues_allow_no_other_principal(self):
         root = "arn:aws:iam::111122223333:root"
@@ -192,15 +223,16 @@ class Permissions(unittest.TestCase):
         for name, secret in secrets.items():
             self.assertNotIn("SecretString", secret, name)
             self.assertEqual(secret["KmsKeyId"], "<SecretsKey.Arn>", name)
-        self.assertNotIn("GenerateSecretString", secrets["VkClientSecret"], "a value nobody set would look like one")
+        for name in ["VkClientSecret", "VkServiceToken"]:
+            self.assertNotIn("GenerateSecretString", secrets[name], "a value nobody set would look like one")
         generated = secrets["TokenKeys"]["GenerateSecretString"]
         self.assertEqual(json.loads(generated["SecretStringTemplate"]), {"current": "1"})
         self.assertEqual((generated["GenerateStringKey"], generated["PasswordLength"]), ("1", 64))
         for name, function in of_type(self.resources, "AWS::Lambda::Function").items():
             for variable, value in function.get("Environment", {}).get("Variables", {}).items():
                 self.assertNotIn("{{resolve:", str(value), f"{name}: {variable}")
-                if re.search("SECRET|KEY|PASSWORD", variable):
-                    self.assertRegex(variable, "_SECRET_ID$", name)
+                if re.search("SECRET|SERVICE_TOKEN|KEY|PASSWORD", variable):
+                    self.assertRegex(variable, "_(SECRET|TOKEN)_ID$", name)
         for path in ["template.yaml", *(str(path.relative_to(ROOT)) for path in (ROOT / "infra").glob("*.yaml"))]:
             for name, parameter in load(path).get("Parameters", {}).items():
                 self.assertNotIn("NoEcho", parameter, f"{path}: {name} is a secret")

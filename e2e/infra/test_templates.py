@@ -13,6 +13,7 @@ DOMAIN = {
     "DomainName": "shop.example",
     "CertificateArn": "arn:aws:acm:eu-central-1:111122223333:certificate/0",
 }
+EXISTING = {"Egress": "existing", "EgressSubnetIds": "subnet-0a,subnet-0b", "EgressSecurityGroupIds": "sg-0c"}
 SCHEDULE_SECONDS = 15 * 60
 # Routes that write, or talk to VK or the issuer.
 GUARDED = {
@@ -53,7 +54,7 @@ class Data(Templates):
         self.assertNotIn("TimeToLiveSpecification", self.resources["ConnectionsTable"]["Properties"])
 
     def test_irreplaceable_resources_outlive_the_stack(self):
-        for name in ["ConnectionsTable", "SecretsKey", "VkClientSecret", "TokenKeys", "FunctionsLog"]:
+        for name in ["ConnectionsTable", "SecretsKey", "VkClientSecret", "VkServiceToken", "TokenKeys", "FunctionsLog"]:
             self.assertEqual(self.resources[name]["DeletionPolicy"], "Retain", name)
             self.assertEqual(self.resources[name]["UpdateReplacePolicy"], "Retain", name)
 
@@ -97,6 +98,133 @@ class Functions(Templates):
             environments = [function.get("Environment", {"Variables": {}}) for function in functions.values()]
             told = {environment["Variables"].get("BASE_URL") for environment in environments}
             self.assertEqual(told, {address, None})
+
+
+class Vk(Templates):
+    """What functions are told about VK's two flows."""
+
+    def told(self, variable, **parameters):
+        """The values of a variable, by function, where it is set."""
+        functions = of_type(deployed(**parameters).everything(), "AWS::Lambda::Function")
+        variables = {name: function.get("Environment", {}).get("Variables", {}) for name, function in functions.items()}
+        return {name: given[variable] for name, given in variables.items() if variable in given}
+
+    def test_a_flow_is_chosen_where_people_are_sent_to_vk_and_come_back(self):
+        self.assertEqual(self.told("VK_FLOW"), {"ConnectFunction": "classic", "CallbackFunction": "classic"})
+        self.assertEqual(set(self.told("VK_FLOW", VkFlow="vk_id").values()), {"vk_id"})
+
+    def test_whoever_calls_vk_id_is_told_where_it_is(self):
+        callers = {"ConnectFunction", "CallbackFunction", "HealthCheckFunction"}
+        self.assertEqual(self.told("VK_ID_URL"), dict.fromkeys(callers, "https://id.vk.ru"))
+        elsewhere = self.told("VK_ID_URL", VkIdUrl="https://id.vk.com")
+        self.assertEqual(elsewhere, dict.fromkeys(callers, "https://id.vk.com"))
+
+    def test_connections_of_vk_id_can_be_renewed_under_either_flow(self):
+        for flow in ["classic", "vk_id"]:
+            tokens = self.told("VK_SERVICE_TOKEN_ID", VkFlow=flow)
+            self.assertEqual(tokens, dict.fromkeys(["CallbackFunction", "HealthCheckFunction"], "<VkServiceToken.Id>"))
+            self.assertEqual(self.told("VK_CLIENT_ID", VkFlow=flow)["HealthCheckFunction"], "7000001")
+
+    def test_pages_and_the_sweep_agree_on_when_tokens_are_renewed(self):
+        for given, hours in [({}, "12"), ({"RenewAfter": "1"}, "1")]:
+            functions = ["PageFunction", "DashboardFunction", "HealthCheckFunction"]
+            self.assertEqual(self.told("RENEW_AFTER", **given), dict.fromkeys(functions, hours))
+
+    def test_renewals_stay_below_what_vk_id_allows_an_address_in_a_day(self):
+        self.assertEqual(self.told("VK_RENEWALS_PER_DAY"), {"HealthCheckFunction": "10000"})
+        self.assertEqual(load("template.yaml")["Parameters"]["VkRenewalsPerDay"]["MaxValue"], 15000)
+
+
+class Egress(Templates):
+    """One stable address for calls to VK."""
+
+    # Whoever calls VK, and so must leave from the one address.
+    CALLERS = {"CallbackFunction", "HealthCheckFunction"}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.nat = deployed(Egress="nat")
+        cls.network = cls.nat.nested["EgressNetwork"].resources
+
+    def networks(self, stack):
+        """What each function is connected to, where it is."""
+        functions = of_type(stack.everything(), "AWS::Lambda::Function").items()
+        return {name: function["VpcConfig"] for name, function in functions if "VpcConfig" in function}
+
+    def of_ec2(self, stack):
+        return [name for name, resource in stack.everything().items() if resource["Type"].startswith("AWS::EC2::")]
+
+    def test_the_callers_of_vk_are_those_that_are_told_where_its_api_is(self):
+        variables = {name: function.get("Environment", {}).get("Variables", {}) for name, function in self.functions().items()}
+        self.assertEqual({name for name, given in variables.items() if "VK_API_URL" in given}, self.CALLERS)
+
+    def test_no_function_is_in_a_network_unless_asked(self):
+        stack = deployed()
+        self.assertEqual(self.networks(stack), {})
+        self.assertEqual(self.of_ec2(stack), [])
+
+    def test_whoever_calls_vk_and_nobody_else_leaves_through_the_nat_gateway(self):
+        leaves = {"SubnetIds": ["<PrivateSubnet>"], "SecurityGroupIds": ["<CallersGroup.GroupId>"]}
+        self.assertEqual(self.networks(self.nat), dict.fromkeys(self.CALLERS, leaves))
+
+    def test_an_existing_network_is_used_as_given(self):
+        stack = deployed(**EXISTING)
+        leaves = {"SubnetIds": ["subnet-0a", "subnet-0b"], "SecurityGroupIds": ["sg-0c"]}
+        self.assertEqual(self.networks(stack), dict.fromkeys(self.CALLERS, leaves))
+        self.assertEqual(self.of_ec2(stack), [])
+
+    def test_the_private_subnet_leaves_only_by_the_one_address(self):
+        gateway = self.one("AWS::EC2::NatGateway", self.network)
+        self.one("AWS::EC2::EIP", self.network)
+        self.assertEqual(gateway["AllocationId"], "<Address.AllocationId>")
+        self.assertEqual(gateway["SubnetId"], "<PublicSubnet>")
+        tables = {
+            association["SubnetId"]: association["RouteTableId"]
+            for association in of_type(self.network, "AWS::EC2::SubnetRouteTableAssociation").values()
+        }
+        self.assertEqual(tables.keys(), {"<PublicSubnet>", "<PrivateSubnet>"})
+        routes = {}
+        for route in of_type(self.network, "AWS::EC2::Route").values():
+            way = {key: value for key, value in route.items() if key != "RouteTableId"}
+            routes.setdefault(route["RouteTableId"], []).append(way)
+        everywhere = {"DestinationCidrBlock": "0.0.0.0/0"}
+        self.assertEqual(routes, {
+            tables["<PublicSubnet>"]: [{**everywhere, "GatewayId": "<InternetGateway>"}],
+            tables["<PrivateSubnet>"]: [{**everywhere, "NatGatewayId": "<NatGateway>"}],
+        })
+
+    def test_the_way_out_is_there_before_what_needs_it(self):
+        for name in ["Address", "PublicRoute"]:
+            self.assertEqual(self.network[name]["DependsOn"], "InternetGatewayAttachment", name)
+
+    def test_both_subnets_are_in_one_zone_and_give_out_no_public_address(self):
+        subnets = of_type(self.network, "AWS::EC2::Subnet")
+        self.assertEqual(subnets["PrivateSubnet"]["AvailabilityZone"], "<PublicSubnet.AvailabilityZone>")
+        for name, subnet in subnets.items():
+            self.assertIs(subnet["MapPublicIpOnLaunch"], False, name)
+
+    def test_tables_are_reached_without_the_nat_gateway(self):
+        endpoint = self.one("AWS::EC2::VPCEndpoint", self.network)
+        self.assertEqual(endpoint["ServiceName"], "com.amazonaws.eu-central-1.dynamodb")
+        self.assertEqual((endpoint["VpcEndpointType"], endpoint["RouteTableIds"]), ("Gateway", ["<PrivateRoutes>"]))
+
+    def test_nothing_enters_and_only_https_leaves(self):
+        group = self.one("AWS::EC2::SecurityGroup", self.network)
+        self.assertNotIn("SecurityGroupIngress", group)
+        [rule] = group["SecurityGroupEgress"]
+        self.assertEqual((rule["IpProtocol"], rule["FromPort"], rule["ToPort"]), ("tcp", 443, 443))
+        for kind in ["AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress"]:
+            self.assertEqual(of_type(self.network, kind), {})
+
+    def test_the_outputs_say_how_workers_share_the_address(self):
+        def told(stack):
+            return {name: value for name, value in stack.outputs().items() if name.startswith("Egress")}
+
+        self.assertEqual(told(deployed()), {})
+        network = {"EgressSubnetIds": "<PrivateSubnet>", "EgressSecurityGroupIds": "<CallersGroup.GroupId>"}
+        self.assertEqual(told(self.nat), {**network, "EgressAddress": "<Address.PublicIp>"})
+        self.assertEqual(told(deployed(**EXISTING)), {name: EXISTING[name] for name in network})
 
 
 class Sweep(Templates):
@@ -321,7 +449,7 @@ class Parameters(unittest.TestCase):
                 self.assertTrue(self.accepts(name, parameter["Default"]), name)
 
     def test_addresses_require_https_except_on_localhost(self):
-        for name in ["VkAuthorizeUrl", "VkTokenUrl", "VkApiUrl", "OidcIssuer"]:
+        for name in ["VkAuthorizeUrl", "VkTokenUrl", "VkApiUrl", "VkIdUrl", "OidcIssuer"]:
             for good in ["https://vk.example/path", "http://localhost:3001/x", "http://127.0.0.1:1", "http://localhost"]:
                 self.assertTrue(self.accepts(name, good), f"{name}: {good}")
             for bad in [
@@ -336,6 +464,7 @@ class Parameters(unittest.TestCase):
             ("DomainName", "https://shop.example"), ("DomainName", "shop"),
             ("CertificateArn", "certificate"), ("OidcClientSecretId", "issuer-secret"), ("AlarmEmail", "operator"),
             ("VkScopes", ""), ("UserPoolDomainPrefix", "Evo Sync"),
+            ("EgressSubnetIds", "subnet-0a, subnet-0b"), ("EgressSubnetIds", "sg-0c"), ("EgressSecurityGroupIds", "subnet-0a"),
         ]:
             self.assertFalse(self.accepts(name, value), f"{name}: {value}")
         for name, parameter in self.parameters.items():
@@ -358,6 +487,18 @@ class Parameters(unittest.TestCase):
         self.assertEqual(self.violated(**pool, UserPoolDomainPrefix="evosync"), [])
         secret = {"UserPoolDomainPrefix": "evosync", "OidcClientSecretId": "arn:aws:secretsmanager:x"}
         self.assertEqual(len(self.violated(**pool, **secret)), 1)
+
+    def test_vk_id_needs_one_stable_address(self):
+        [reason] = self.violated(VkFlow="vk_id")
+        self.assertIn("only from the address that obtained them", reason)
+        for egress in [{"Egress": "nat"}, EXISTING]:
+            self.assertEqual(self.violated(VkFlow="vk_id", **egress), [])
+            self.assertEqual(self.violated(**egress), [], "the classic flow may leave by it, too")
+
+    def test_an_existing_network_must_be_named(self):
+        for missing in ["EgressSubnetIds", "EgressSecurityGroupIds"]:
+            [reason] = self.violated(**{**EXISTING, missing: ""})
+            self.assertIn(missing, reason)
 
     def test_the_console_groups_every_parameter(self):
         groups = load("template.yaml")["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]

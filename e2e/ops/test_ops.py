@@ -38,6 +38,7 @@ class Account(unittest.TestCase):
         requests.post(f"{self.endpoint}/moto-api/config", json={"lambda": {"use_docker": False}}, timeout=10)
         self.secrets, self.dynamodb, self.logs = map(self.client, ["secretsmanager", "dynamodb", "logs"])
         self.secrets.create_secret(Name="vk")
+        self.secrets.create_secret(Name="vk-service-token")
         self.secrets.create_secret(Name="keys", SecretString=json.dumps({"current": "1", "1": "k" * 40}))
         self.logs.create_log_group(logGroupName="functions")
         self.logs.create_log_stream(logGroupName="functions", logStreamName="disconnect")
@@ -45,6 +46,7 @@ class Account(unittest.TestCase):
         self.create_function()
         outputs = {
             "VkClientSecretId": "vk",
+            "VkServiceTokenId": "vk-service-token",
             "TokenKeysSecretId": "keys",
             "ConnectionsTable": "connections",
             "SessionsTable": "sessions",
@@ -135,17 +137,35 @@ def module(command):
 
 
 class VkSecret(Account):
-    def test_the_secret_is_read_from_input_and_never_printed(self):
-        answer = self.run_command("vk-secret", "set", STACK, typed="the-secret\n")
-        self.assertEqual(answer.returncode, 0, answer.stderr)
-        self.assertEqual(self.secret("vk"), "the-secret")
-        self.assertNotIn("the-secret", answer.stdout + answer.stderr)
+    # Each verb with the secret that it sets.
+    VERBS = {"set": "vk", "set-service-token": "vk-service-token"}
+
+    def test_a_secret_is_read_from_input_and_never_printed(self):
+        for verb, name in self.VERBS.items():
+            answer = self.run_command("vk-secret", verb, STACK, typed=f"value-for-{name}\n")
+            self.assertEqual(answer.returncode, 0, answer.stderr)
+            self.assertNotIn(f"value-for-{name}", answer.stdout + answer.stderr)
+        for name in self.VERBS.values():
+            self.assertEqual(self.secret(name), f"value-for-{name}")
 
     def test_an_invalid_secret_is_rejected_and_the_old_one_stays(self):
-        self.run_command("vk-secret", "set", STACK, typed="the-secret")
-        for typed in ["", "\n", "two words\n"]:
-            self.assertNotEqual(self.run_command("vk-secret", "set", STACK, typed=typed).returncode, 0, typed)
-        self.assertEqual(self.secret("vk"), "the-secret")
+        for verb, name in self.VERBS.items():
+            self.run_command("vk-secret", verb, STACK, typed="the-secret")
+            for typed in ["", "\n", "two words\n"]:
+                self.assertNotEqual(self.run_command("vk-secret", verb, STACK, typed=typed).returncode, 0, typed)
+            self.assertEqual(self.secret(name), "the-secret")
+
+    def test_the_answer_names_what_was_set(self):
+        for verb, variable in [("set", "VK_CLIENT_SECRET"), ("set-service-token", "VK_SERVICE_TOKEN")]:
+            self.assertEqual(self.run_command("vk-secret", verb, STACK, typed="x").stdout, f"{variable} of {STACK} is set\n")
+
+    def test_any_other_call_is_told_how_to_call(self):
+        for arguments in [(), ("set",), ("set-token", STACK), ("set", STACK, "the-secret")]:
+            answer = self.run_command("vk-secret", *arguments, typed="the-secret")
+            self.assertEqual(answer.returncode, 2, arguments)
+            self.assertIn("set-service-token", answer.stderr)
+        with self.assertRaises(self.secrets.exceptions.ResourceNotFoundException):
+            self.secret("vk")
 
 
 class TokenKeys(Account):
@@ -202,7 +222,8 @@ class TokenKeys(Account):
 class Mistakes(Account):
     def test_an_error_names_a_missing_stack_in_at_most_two_lines(self):
         for command in [
-            ("output", "nobody", "Address"), ("vk-secret", "set", "nobody"), ("sweep", "nobody"), ("connection", "nobody", "anna"),
+            ("output", "nobody", "Address"), ("vk-secret", "set", "nobody"), ("vk-secret", "set-service-token", "nobody"),
+            ("sweep", "nobody"), ("connection", "nobody", "anna"),
             ("token-keys", "show", "nobody"), ("restore-connections", "nobody", "2026-11-22T04:15:00Z"),
         ]:
             answer = self.run_command(*command, typed="a-secret")

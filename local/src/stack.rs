@@ -239,6 +239,7 @@ fn seed_secrets(aws: &Aws, entropy: &Entropy) {
     let random = || random_secret(entropy);
     let seeds = [
         (VK_SECRET, json!({ "VK_CLIENT_SECRET": random() }).to_string()),
+        (VK_SERVICE_TOKEN, json!({ "VK_SERVICE_TOKEN": random() }).to_string()),
         (TOKEN_KEYS, json!({ "current": "1", "1": random() }).to_string()),
         (OIDC_SECRET, random()),
         (VK_SERVICE_TOKEN, json!({ "VK_SERVICE_TOKEN": random() }).to_string()),
@@ -282,6 +283,7 @@ fn parameters(vk: &Vk, issuer: &Issuer) -> HashMap<String, String> {
         ("VkClientId", VK_CLIENT_ID.to_owned()),
         ("VkAuthorizeUrl", format!("{vk}/authorize")),
         ("VkTokenUrl", format!("{vk}/access_token")),
+        ("VkIdUrl", format!("{vk}/id")),
         ("VkApiUrl", format!("{vk}/method")),
         ("VkIdUrl", format!("{vk}/id")),
         ("OidcIssuer", issuer.url()),

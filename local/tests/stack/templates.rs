@@ -28,6 +28,7 @@ fn template() -> Template {
         named("Data.Outputs.ConnectionsTable", "connections"),
         named("Data.Outputs.SessionsTable", "sessions"),
         named("Data.Outputs.VkClientSecret", "vk"),
+        named("Data.Outputs.VkServiceToken", "vk-service-token"),
         named("Data.Outputs.TokenKeys", "keys"),
     ]);
     Template::read(parameters, attributes).unwrap()
