@@ -1,180 +1,19 @@
 //! The simulated VK ID, driven by a plain client as an application would: what it promises is what the
 //! product's own tests stand on.
 
-use std::collections::HashMap;
+mod application;
 
-use aws_lc_rs::digest;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use evosync_connections::platform::Clock;
-use jiff::{SignedDuration, Timestamp};
-use local::testing::{ManualClock, repeatable_entropy};
-use local::vk::{App, Fault, Switch, Vk};
+use std::path::Path;
+
+use jiff::SignedDuration;
+use local::vk::{Fault, Switch};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use url::Url;
 
-use crate::support::{ANNA, Browser, IVAN, Page};
+use crate::support::{ANNA, Browser, IVAN, TestStack};
+use application::{ASKED, Application, STATE, error, returned, text};
 
-const REDIRECT_URI: &str = "https://shop.example/vk/callback";
-const SERVICE_TOKEN: &str = "the service token";
-const STATE: &str = "0123456789-abcdefghij_ABCDEFGHIJ";
-const VERIFIER: &str = "a-verifier_of_43_letters_at_the_very_least-0";
-const ASKED: &str = "vkid.personal_info market groups";
 const COMPROMISED: &str = "session is compromised because refresh token has already been applied";
 const DEAD: &str = "refresh_token is missing or invalid";
-
-/// What a consent brings back, or an endpoint is sent.
-type Fields = HashMap<String, String>;
-
-/// An application registered at a VK of its own.
-struct Application {
-    vk: Vk,
-    clock: ManualClock,
-    http: reqwest::Client,
-    browser: Browser,
-}
-
-impl Application {
-    async fn start() -> Self {
-        let clock = ManualClock::at(Timestamp::constant(1_795_320_960, 0));
-        let vk = start_vk(&clock, None).await;
-        let browser = Browser::new(&vk.url());
-        Self { vk, clock, http: reqwest::Client::new(), browser }
-    }
-
-    /// Starts with Anna's consent to everything asked for, and her first tokens.
-    async fn connected() -> (Self, Value) {
-        let application = Self::start().await;
-        let tokens = application.connect(ANNA).await;
-        (application, tokens)
-    }
-
-    /// The consent page, or VK's own page with a mistake.
-    async fn ask(&self, changes: &[(&str, &str)]) -> Page {
-        let challenge = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, VERIFIER.as_bytes()));
-        let fields = [
-            ("response_type", "code"),
-            ("client_id", "7"),
-            ("redirect_uri", REDIRECT_URI),
-            ("scope", ASKED),
-            ("state", STATE),
-            ("code_challenge", &challenge),
-            ("code_challenge_method", "S256"),
-        ];
-        let address = format!("{}/id/authorize", self.vk.url());
-        let url = Url::parse_with_params(&address, changed(&fields, changes)).unwrap();
-        self.browser.open(url.as_str()).await
-    }
-
-    /// What comes back from a consent.
-    async fn consent(&self, account: u64) -> Fields {
-        let form = self.ask(&[]).await.form("/id/authorize");
-        let form = form.with("account", &account.to_string()).with("decision", "allow");
-        returned(&self.browser.submit_without_following(form).await)
-    }
-
-    /// Exchanges what came back, with changes.
-    async fn exchange(&self, consent: &Fields, changes: &[(&str, &str)]) -> Value {
-        let fields = [
-            ("grant_type", "authorization_code"),
-            ("code", &consent["code"]),
-            ("code_verifier", VERIFIER),
-            ("client_id", "7"),
-            ("device_id", &consent["device_id"]),
-            ("redirect_uri", REDIRECT_URI),
-            ("state", STATE),
-            ("service_token", SERVICE_TOKEN),
-        ];
-        let mut answer = self.post("auth", &changed(&fields, changes)).await.unwrap();
-        // The application keeps it beside the tokens.
-        if answer.get("error").is_none() {
-            answer["device_id"] = json!(consent["device_id"]);
-        }
-        answer
-    }
-
-    async fn connect(&self, account: u64) -> Value {
-        let consent = self.consent(account).await;
-        self.exchange(&consent, &[]).await
-    }
-
-    /// Refreshes, with changes; the request may fail.
-    async fn try_refresh(&self, tokens: &Value, changes: &[(&str, &str)]) -> reqwest::Result<Value> {
-        let fields = [
-            ("grant_type", "refresh_token"),
-            ("refresh_token", text(tokens, "refresh_token")),
-            ("client_id", "7"),
-            ("device_id", text(tokens, "device_id")),
-            ("state", STATE),
-            ("service_token", SERVICE_TOKEN),
-        ];
-        let mut answer = self.post("auth", &changed(&fields, changes)).await?;
-        if answer.get("error").is_none() {
-            answer["device_id"] = tokens["device_id"].clone();
-        }
-        Ok(answer)
-    }
-
-    async fn refresh(&self, tokens: &Value) -> Value {
-        self.try_refresh(tokens, &[]).await.unwrap()
-    }
-
-    /// One of the endpoints that want a token and the client's id.
-    async fn with_token(&self, endpoint: &str, tokens: &Value) -> Value {
-        let fields = changed(&[("access_token", text(tokens, "access_token")), ("client_id", "7")], &[]);
-        self.post(endpoint, &fields).await.unwrap()
-    }
-
-    async fn post(&self, endpoint: &str, fields: &Fields) -> reqwest::Result<Value> {
-        let url = format!("{}/id/oauth2/{endpoint}", self.vk.url());
-        self.http.post(url).form(fields).send().await?.json().await
-    }
-
-    async fn call(&self, method: &str, tokens: &Value) -> Value {
-        let url = format!("{}/method/{method}", self.vk.url());
-        let fields = [("access_token", text(tokens, "access_token")), ("v", "5.199")];
-        self.http.post(url).form(&fields).send().await.unwrap().json().await.unwrap()
-    }
-
-    /// Whose an access token is, or the error's code.
-    async fn owner(&self, tokens: &Value) -> Result<u64, i64> {
-        let answer = self.call("users.get", tokens).await;
-        answer["response"][0]["id"].as_u64().ok_or_else(|| answer["error"]["error_code"].as_i64().unwrap())
-    }
-}
-
-async fn start_vk(clock: &ManualClock, file: Option<std::path::PathBuf>) -> Vk {
-    let app = App {
-        client_id: "7".to_owned(),
-        client_secret: "the client secret".to_owned(),
-        service_token: SERVICE_TOKEN.to_owned(),
-        redirect_uri: REDIRECT_URI.to_owned(),
-    };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    Vk::start(listener, app, file, Clock::new(clock.clone()), repeatable_entropy()).unwrap()
-}
-
-fn changed(fields: &[(&str, &str)], changes: &[(&str, &str)]) -> Fields {
-    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-    fields.iter().chain(changes).map(owned).collect()
-}
-
-/// The query that a person is sent back to the application with.
-fn returned(page: &Page) -> Fields {
-    let location = page.location();
-    assert!(location.starts_with(&format!("{REDIRECT_URI}?")), "{location} {}", page.body);
-    Url::parse(&location).unwrap().query_pairs().into_owned().collect()
-}
-
-fn text<'a>(answer: &'a Value, member: &str) -> &'a str {
-    answer[member].as_str().unwrap_or_else(|| panic!("no {member} in {answer}"))
-}
-
-/// An answer's `error` and description.
-fn error(answer: &Value) -> (&str, &str) {
-    (text(answer, "error"), text(answer, "error_description"))
-}
 
 #[tokio::test]
 async fn a_consent_becomes_tokens_that_the_api_knows_and_that_can_be_refreshed() {
@@ -201,7 +40,6 @@ async fn a_consent_becomes_tokens_that_the_api_knows_and_that_can_be_refreshed()
     assert_eq!(second.get("id_token"), None);
     assert_eq!(application.owner(&second).await, Ok(ANNA));
     assert_eq!(application.owner(&first).await, Ok(ANNA), "it lives on to the end of its hour");
-    assert_eq!(application.vk.reuses(), 0);
 
     let user = application.with_token("user_info", &second).await;
     assert_eq!(user["user"]["user_id"], ANNA.to_string());
@@ -210,7 +48,8 @@ async fn a_consent_becomes_tokens_that_the_api_knows_and_that_can_be_refreshed()
 
 #[tokio::test]
 async fn a_refresh_token_presented_twice_ends_its_session() {
-    let (application, first) = Application::connected().await;
+    let (mut application, first) = Application::connected().await;
+    application.reuses = 1;
     let other_session = application.connect(ANNA).await;
     let second = application.refresh(&first).await;
     assert_eq!(error(&application.refresh(&first).await), ("invalid_grant", COMPROMISED));
@@ -401,7 +240,6 @@ async fn a_refused_refresh_leaves_the_tokens_as_they_were() {
     application.vk.set_fault(Fault::None);
     let renewed = application.refresh(&tokens).await;
     assert_eq!(application.owner(&renewed).await, Ok(ANNA));
-    assert_eq!(application.vk.reuses(), 0);
 }
 
 #[tokio::test]
@@ -427,7 +265,6 @@ async fn tokens_revoked_in_vks_settings_are_dead_with_their_refresh_tokens() {
     application.vk.revoke_tokens(ANNA);
     assert_eq!(application.owner(&tokens).await, Err(5));
     assert_eq!(error(&application.refresh(&tokens).await), ("invalid_grant", DEAD));
-    assert_eq!(application.vk.reuses(), 0);
 }
 
 #[tokio::test]
@@ -444,4 +281,93 @@ async fn a_lost_answer_closes_the_connection_after_the_tokens_have_changed() {
     assert_eq!(refreshes, 2, "the exchange, and one refresh that nobody has repeated");
     let other = application.connect(IVAN).await;
     assert_eq!(application.owner(&other).await, Ok(IVAN));
+}
+
+#[tokio::test]
+async fn a_held_answer_comes_late_though_the_tokens_have_changed() {
+    let (application, tokens) = Application::connected().await;
+    let known = application.vk.refresh_tokens().len();
+    application.vk.take_calls();
+    application.vk.hold_answers();
+    let waiting = async {
+        application.vk.called(1).await;
+        while application.vk.refresh_tokens().len() == known {
+            tokio::task::yield_now().await;
+        }
+        application.vk.release_answers();
+    };
+    let (renewed, ()) = tokio::join!(application.refresh(&tokens), waiting);
+    assert_eq!(application.owner(&renewed).await, Ok(ANNA));
+}
+
+#[tokio::test]
+async fn sessions_outlive_a_restart_and_files_of_earlier_builds_open() {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("vk-id-remembers.json");
+    let before = json!({
+        "accounts": [{
+            "id": ANNA, "first_name": "Анна", "last_name": "Смирнова", "deactivated": null, "error": null,
+        }],
+        "tokens": {
+            "vk1.a.old": { "account": ANNA, "permissions": 1, "expires_at": null, "revoked": false },
+        },
+    });
+    std::fs::write(&file, before.to_string()).unwrap();
+    let application = Application::at_vk_that_keeps(Some(file.clone())).await;
+    assert_eq!(application.owner(&json!({ "access_token": "vk1.a.old" })).await, Ok(ANNA));
+    let tokens = application.connect(ANNA).await;
+    application.vk.change_address();
+    drop(application);
+
+    let application = Application::at_vk_that_keeps(Some(file)).await;
+    assert_eq!(application.owner(&tokens).await, Err(5), "it is still another address");
+    let renewed = application.refresh(&tokens).await;
+    assert_eq!(application.owner(&renewed).await, Ok(ANNA));
+    assert_eq!(application.owner(&json!({ "access_token": "vk1.a.old" })).await, Ok(ANNA));
+}
+
+#[tokio::test]
+async fn the_control_page_makes_the_same_trouble() {
+    let (mut application, tokens) = Application::connected().await;
+    application.reuses = 1;
+    let (vk, browser) = (application.vk.clone(), Browser::new(&application.vk.url()));
+    let order = async |action: &str, field: (&str, &str)| {
+        let controls = browser.open(&format!("{}/control", vk.url())).await;
+        browser.submit(controls.form(action).with(field.0, field.1)).await.text()
+    };
+    let page = order("/control/switch", ("value", "drop-rights")).await;
+    assert!(page.contains("Выключить молча выдавать только vkid.personal_info (включено)"), "{page}");
+    assert_eq!(application.connect(ANNA).await["scope"], "vkid.personal_info");
+    let page = order("/control/switch", ("value", "drop-rights")).await;
+    assert!(page.contains("Включить молча выдавать только vkid.personal_info (выключено)"), "{page}");
+
+    let page = order("/control/change-address", ("value", "")).await;
+    assert!(page.contains("сейчас № 1"), "{page}");
+    assert_eq!(application.owner(&tokens).await, Err(5));
+    let page = order("/control/lose-answers", ("value", "2")).await;
+    assert!(page.contains("осталось потерять: 2"), "{page}");
+    assert!(application.try_refresh(&tokens, &[]).await.is_err());
+    assert!(application.try_refresh(&tokens, &[]).await.is_err());
+    let page = order("/control/revoke", ("account", &ANNA.to_string())).await;
+    assert!(page.contains("Повторно предъявленных токенов обновления: 1"), "{page}");
+    assert!(page.contains("действующих токенов: 0"), "{page}");
+}
+
+#[tokio::test]
+async fn the_stack_keeps_the_service_token_as_a_secret() {
+    let test = TestStack::start().await;
+    let secret = test.stack.aws().secret("local/vk-service-token").unwrap();
+    let secret: Value = serde_json::from_str(&secret).unwrap();
+    let url = format!("{}/id/oauth2/auth", test.stack.vk().url());
+    for (token, expected) in
+        [("another", "service_token is missing or invalid"), (text(&secret, "VK_SERVICE_TOKEN"), DEAD)]
+    {
+        let fields = [
+            ("grant_type", "refresh_token"),
+            ("client_id", "7000001"),
+            ("state", STATE),
+            ("service_token", token),
+        ];
+        let answer = reqwest::Client::new().post(&url).form(&fields).send().await.unwrap();
+        assert_eq!(error(&answer.json().await.unwrap()).1, expected);
+    }
 }
