@@ -173,6 +173,6 @@ fn take_over(stored: &mut StoredConnection, new: NewTokens) {
     stored.renewal = None;
     stored.last_attempt_by = Some(new.attempt_id);
     if let Some(scopes) = new.scopes {
-        (stored.scopes, stored.scopes_checked_at) = (Some(scopes), Some(new.at));
+        (stored.connection.scopes, stored.scopes_checked_at) = (Some(scopes), Some(new.at));
     }
 }

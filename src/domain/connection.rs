@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{OfflineReason, Provider, UserId};
+use super::{OfflineReason, Provider, Scopes, UserId};
 
 /// After as many sweeps without a conclusive answer a connection is no longer called working.
 const STALE_AFTER_SWEEPS: i32 = 3;
@@ -39,6 +39,8 @@ pub struct Connection {
     pub last_checked_at: Option<Timestamp>,
     /// When the access token lapses by itself; `None` for one that does not.
     pub expiry: Option<Expiry>,
+    /// What was granted, as far as is known.
+    pub scopes: Option<Scopes>,
 }
 
 /// The end of an access token's own time.
@@ -116,6 +118,7 @@ impl Connection {
             connected_at: None,
             last_checked_at: None,
             expiry: None,
+            scopes: None,
         }
     }
 
@@ -210,6 +213,7 @@ mod tests {
             connected_at: Some(at(0)),
             last_checked_at: Some(at(0)),
             expiry: None,
+            scopes: None,
         }
     }
 

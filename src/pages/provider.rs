@@ -34,6 +34,7 @@ struct Connected {
     since: Option<DisplayTime>,
     checked: Option<DisplayTime>,
     expires: Option<DisplayTime>,
+    granted: Option<String>,
 }
 
 impl Page for ProviderPage {
@@ -79,9 +80,17 @@ impl Connected {
             account_id: connection.account.id.clone(),
             since: display(connection.connected_at),
             checked: display(connection.last_checked_at),
-            expires: display(connection.expiry.map(|expiry| expiry.at)),
+            // The end of a token that will be renewed is nobody's concern.
+            expires: display(connection.expiry.filter(|expiry| !expiry.renewable).map(|expiry| expiry.at)),
+            granted: granted(words, connection),
         }
     }
+}
+
+/// What the merchant has granted, in words.
+fn granted(words: &Words, connection: &Connection) -> Option<String> {
+    let names: Vec<_> = connection.scopes.as_ref()?.iter().filter_map(words.scope).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// A connection that could not be checked lately is connected all the same, and the page says both.
@@ -132,6 +141,7 @@ pub(super) mod tests {
             connected_at: Some("2026-11-20T08:00:00Z".parse().unwrap()),
             last_checked_at: Some("2026-11-22T04:10:00Z".parse().unwrap()),
             expiry: None,
+            scopes: None,
         }
     }
 

@@ -24,6 +24,9 @@ pub struct Words {
     pub connect: &'static str,
     /// The button that disconnects.
     pub disconnect: &'static str,
+    /// What a right is called that may be granted; `None` for one that merchants need not know of.
+    #[serde(skip)]
+    pub scope: fn(&str) -> Option<&'static str>,
     /// Why connecting failed.
     #[serde(skip)]
     pub error: fn(ErrorCode) -> Message,

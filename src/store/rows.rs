@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::attributes::{account_id, connection as c, session as a};
 use crate::domain::{
-    Account, AttemptId, Connection, Expiry, Generation, OfflineReason, Provider, Session, SessionCredential,
-    SessionId, SessionLimits, UserId,
+    Account, AttemptId, Connection, Expiry, Generation, OfflineReason, Provider, Scopes, Session,
+    SessionCredential, SessionId, SessionLimits, UserId,
 };
 
 pub(super) type Item = HashMap<String, AttributeValue>;
@@ -29,6 +29,7 @@ pub(super) fn connection_projection() -> String {
         c::TOKEN_EXPIRES_AT,
         c::ACCESS_EXPIRES_AT,
         c::GENERATION,
+        c::SCOPES,
     ];
     common.map(str::to_owned).into_iter().chain(accounts).collect::<Vec<_>>().join(", ")
 }
@@ -155,6 +156,7 @@ pub(super) fn connection(item: &Item) -> Option<Connection> {
         connected_at: time(item, c::CONNECTED_AT),
         last_checked_at: time(item, c::LAST_CHECKED_AT),
         expiry: expiry(item),
+        scopes: text(item, c::SCOPES).map(Scopes::parse),
     })
 }
 

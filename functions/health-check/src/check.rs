@@ -165,7 +165,7 @@ impl Checker<'_> {
         let subject = Subject {
             tokens: tokens.clone(),
             account_id: stored.connection.account.id.clone(),
-            scopes: stored.scopes.clone(),
+            scopes: stored.connection.scopes.clone(),
         };
         let Some(liveness) = self.ask_with_retries(asked, subject).await else { return Checked::NotReached };
         let now = self.platform.clock.now();

@@ -134,6 +134,15 @@ impl Vk {
         });
     }
 
+    /// Takes rights, as bits, from every token that the classic flow gave for an account.
+    pub fn withdraw_right(&self, account: u64, bits: u32) {
+        self.change(|state| {
+            state.tokens.values_mut().filter(|token| token.account == account).for_each(|token| {
+                token.permissions &= !bits;
+            });
+        });
+    }
+
     /// Calls an account `banned` or `deleted`, or restores it.
     pub fn deactivate(&self, account: u64, reason: Option<&str>) {
         self.change_account(account, |account| account.deactivated = reason.map(str::to_owned));

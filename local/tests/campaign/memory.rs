@@ -136,7 +136,7 @@ impl Tables {
         row.last_attempt_by = Some(attempt.id.clone());
         row.last_attempt_result = Some(attempt.result.to_owned());
         if let Some(scopes) = &attempt.scopes {
-            (row.scopes, row.scopes_checked_at) = (Some(scopes.clone()), Some(attempt.at));
+            (row.connection.scopes, row.scopes_checked_at) = (Some(scopes.clone()), Some(attempt.at));
         }
         if let Some(verdict) = &attempt.verdict {
             if row.connection.is_online && verdict.offline.is_some() {
@@ -186,7 +186,7 @@ impl Tables {
         row.renewal = None;
         row.last_attempt_by = Some(tokens.attempt_id.clone());
         if tokens.scopes.is_some() {
-            (row.scopes, row.scopes_checked_at) = (tokens.scopes.clone(), Some(tokens.at));
+            (row.connection.scopes, row.scopes_checked_at) = (tokens.scopes.clone(), Some(tokens.at));
         }
         true
     }

@@ -278,6 +278,7 @@ impl World {
             connected_at: Some(now),
             last_checked_at: Some(now),
             expiry,
+            scopes: None,
         };
         let row = StoredConnection {
             connection,
@@ -287,7 +288,6 @@ impl World {
             last_attempt_at: Some(now),
             last_attempt_by: None,
             last_attempt_result: Some("alive".to_owned()),
-            scopes: None,
             scopes_checked_at: Some(now),
             token_seq: 0,
             renewal: None,

@@ -27,6 +27,7 @@ static WORDS: Words = Words {
     steps: &["Вы выберете место."],
     connect: "Занять место",
     disconnect: "Освободить место",
+    scope: |_| None,
     error: |code| Message::new("Место не занято", code.code()),
     offline: |reason| Message::new("Место потеряно", reason.code()),
 };

@@ -55,11 +55,11 @@ fn row(sealed: Vec<u8>) -> Row {
 
 /// The attributes that only a later build knows.
 fn of_the_next_build() -> HashMap<String, AttributeValue> {
-    let renewal = AttributeValue::M(HashMap::from([("id".to_owned(), s("r"))]));
+    let map = AttributeValue::M(HashMap::from([("id".to_owned(), s("r"))]));
     [
         ("offline_since", s("2026-11-22T04:16:00Z")),
-        ("token_seq", AttributeValue::N("3".into())),
-        ("renewal", renewal),
+        ("of_the_next_build", AttributeValue::N("3".into())),
+        ("of_the_build_after", map),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into()

@@ -82,12 +82,15 @@ async fn each_function_is_given_what_it_reads_and_no_more() {
     };
     for spec in template().functions().unwrap() {
         let read = Arc::new(Mutex::new(BTreeSet::new()));
-        let (seen, given) = (Arc::clone(&read), spec.environment.clone());
-        let env = &Env::of(move |name| {
-            seen.lock().unwrap().insert(name.to_owned());
-            given.get(name).cloned()
-        });
-        boot(&spec.name, env, &platform).await.unwrap();
+        for flow in ["classic", "vk_id"] {
+            let (seen, given) = (Arc::clone(&read), spec.environment.clone());
+            let env = &Env::of(move |name| {
+                seen.lock().unwrap().insert(name.to_owned());
+                let value = given.get(name).cloned();
+                if name == "VK_FLOW" { value.map(|_| flow.to_owned()) } else { value }
+            });
+            boot(&spec.name, env, &platform).await.unwrap();
+        }
         let given: BTreeSet<_> = spec.environment.into_keys().collect();
         assert_eq!(given, *read.lock().unwrap(), "{}", spec.name);
     }

@@ -16,9 +16,20 @@ pub(super) static WORDS: Words = Words {
     ],
     connect: "Подключить ВКонтакте",
     disconnect: "Отключить аккаунт ВКонтакте",
+    scope,
     error,
     offline,
 };
+
+fn scope(name: &str) -> Option<&'static str> {
+    match name {
+        "market" => Some("товары"),
+        "groups" => Some("сообщества"),
+        "photos" => Some("фотографии"),
+        "wall" => Some("стена"),
+        _ => None,
+    }
+}
 
 fn error(code: ErrorCode) -> Message {
     match code {
@@ -78,7 +89,7 @@ fn error(code: ErrorCode) -> Message {
         ),
         ErrorCode::PermissionMissing => Message::new(
             "Не хватает разрешений",
-            "Для синхронизации нужен доступ к товарам и сообществам. Подключите аккаунт снова и разрешите всё, о чём попросит ВКонтакте.",
+            "Для синхронизации нужен доступ к товарам и сообществам. Подключите аккаунт снова и разрешите всё, о чём попросит ВКонтакте. Если вы всё разрешили, ВКонтакте ещё не одобрил его для EvoSync: обратитесь в поддержку EvoSync.",
         ),
         ErrorCode::Storage => Message::new(
             "Не удалось сохранить подключение",
@@ -106,7 +117,7 @@ fn offline(reason: OfflineReason) -> Message {
         ),
         OfflineReason::PermissionMissing => Message::new(
             "Не хватает разрешений",
-            "Нажмите «Переподключить» и разрешите доступ к товарам и сообществам.",
+            "Нажмите «Переподключить» и разрешите доступ к товарам и сообществам. Если вы всё разрешили, ВКонтакте ещё не одобрил его для EvoSync: обратитесь в поддержку EvoSync.",
         ),
         OfflineReason::WrongTokenKind => Message::new(
             "Этот доступ не подходит для синхронизации",

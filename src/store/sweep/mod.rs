@@ -90,9 +90,7 @@ pub struct StoredConnection {
     pub last_attempt_by: Option<String>,
     /// What it found, as a verdict's or a class's name.
     pub last_attempt_result: Option<String>,
-    /// What is granted, as far as is known.
-    pub scopes: Option<Scopes>,
-    /// When the provider last said so.
+    /// When the provider last said what is granted.
     pub scopes_checked_at: Option<Timestamp>,
     /// How often the tokens of this generation were renewed.
     pub token_seq: i64,

@@ -12,7 +12,7 @@ use super::{
     Attempt, Cursor, DynamoSweepStore, Recorded, RowKey, RowUpdate, ScanPage, Segment, StoreError,
     StoredConnection,
 };
-use crate::domain::{Actor, Scopes};
+use crate::domain::Actor;
 
 pub(super) async fn scan(
     store: &DynamoSweepStore,
@@ -90,7 +90,6 @@ fn projection() -> String {
         c::LAST_ATTEMPT_AT,
         c::LAST_ATTEMPT_BY,
         c::LAST_ATTEMPT_RESULT,
-        c::SCOPES,
         c::SCOPES_CHECKED_AT,
         c::TOKEN_SEQ,
         c::RENEWAL,
@@ -191,7 +190,6 @@ fn stored_connection(item: &Item) -> Option<StoredConnection> {
         last_attempt_at: rows::time(item, c::LAST_ATTEMPT_AT),
         last_attempt_by: text(c::LAST_ATTEMPT_BY),
         last_attempt_result: text(c::LAST_ATTEMPT_RESULT),
-        scopes: rows::text(item, c::SCOPES).map(Scopes::parse),
         scopes_checked_at: rows::time(item, c::SCOPES_CHECKED_AT),
         token_seq: rows::number(item, c::TOKEN_SEQ).unwrap_or_default(),
         renewal: claim_of(item),

@@ -56,6 +56,14 @@ impl TestStack {
         (test, merchant)
     }
 
+    /// Starts a stack under VK ID where Maria has signed in and connected Anna's account.
+    pub(crate) async fn connected_by_vk_id() -> (Self, Merchant) {
+        let test = Self::with_parameters([("VkFlow", "vk_id")]).await;
+        let merchant = test.merchant(ROMASHKA).await;
+        merchant.connect(ANNA).await;
+        (test, merchant)
+    }
+
     /// Starts a stack with other template parameters.
     pub(crate) async fn with_parameters<const N: usize>(parameters: [(&str, &str); N]) -> Self {
         let clock = clock();
@@ -135,13 +143,13 @@ impl Merchant {
 
     /// Allows everything at VK's consent page; the address VK sends the browser back to.
     pub(crate) async fn allow(&self, consent: &Page, account: u64) -> String {
-        let form = consent.form("/authorize").with("account", &account.to_string());
+        let form = consent.form(&own_path(consent)).with("account", &account.to_string());
         self.browser.submit_without_following(form.with("decision", "allow")).await.location()
     }
 
     /// Refuses at VK's consent page; the address VK sends the browser back to.
     pub(crate) async fn refuse(&self, consent: &Page) -> String {
-        let form = consent.form("/authorize").with("decision", "refuse");
+        let form = consent.form(&own_path(consent)).with("decision", "refuse");
         self.browser.submit_without_following(form).await.location()
     }
 
@@ -172,4 +180,9 @@ impl Merchant {
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.product)
     }
+}
+
+/// The path of a page whose form is sent to itself.
+fn own_path(page: &Page) -> String {
+    page.path().split('?').next().unwrap_or_default().to_owned()
 }
