@@ -1,6 +1,6 @@
 //! A simulated VK that behaves as the real one does: consent page, one-time codes, errors with
 //! status 401 at the token endpoint and status 200 at the API, tokens that expire as their rights
-//! say. VK ID, the flow that real VK has for new applications, is in [`vk_id`].
+//! say. VK ID, the flow that real VK has for new applications, is served under `/id`.
 //!
 //! [`Vk`] is the handle that tests, and the control page at `/control`, make trouble with.
 

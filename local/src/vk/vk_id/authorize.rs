@@ -42,9 +42,8 @@ pub(super) struct Code {
 }
 
 /// What an application asks for.
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(default)]
-#[derive(Default)]
 pub(super) struct Asked {
     response_type: String,
     client_id: String,

@@ -66,8 +66,10 @@ impl Vk {
         if self.state().vk_id.trouble.is_on(Switch::SlowDown) {
             return Some(Problem::new(Kind::SlowDown, "Too many requests").answer(""));
         }
-        let sound = query.is_empty();
-        (!sound)
-            .then(|| Problem::new(Kind::InvalidRequest, "parameters belong in the request's body").answer(""))
+        if query.is_empty() {
+            return None;
+        }
+        let misplaced = Problem::new(Kind::InvalidRequest, "parameters belong in the request's body");
+        Some(misplaced.answer(""))
     }
 }
