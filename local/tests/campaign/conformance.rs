@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use evosync_connections::config::Env;
-use evosync_connections::domain::{OfflineReason, Provider};
+use evosync_connections::domain::{
+    Connection, Expiry, Generation, OfflineReason, Provider, RenewalClaim, Scopes,
+};
 use evosync_connections::platform::{Clock, Platform};
+use evosync_connections::store::NewTokens;
 use evosync_connections::store::sweep::{
     Attempt, DynamoSweepStore, Lease, Part, PartOf, Progress, Recorded, RowKey, RowUpdate, RowVerdict, Run,
-    Segment, SweepStore,
+    Segment, StoredConnection, SweepStore,
 };
 use jiff::{SignedDuration, Timestamp};
 use local::aws::Aws;
@@ -115,10 +118,7 @@ async fn keeps_the_promises_of_an_update(store: &dyn SweepStore) {
         (Some(NOW + SignedDuration::from_mins(1)), Some("first"))
     );
     assert_eq!(record(&update("second", None, None)).await, Recorded::Superseded, "somebody tried since");
-    let other = RowUpdate {
-        generation: evosync_connections::domain::Generation::new([9; 16]),
-        ..update("second", Some("first"), None)
-    };
+    let other = RowUpdate { generation: Generation::new([9; 16]), ..update("second", Some("first"), None) };
     assert_eq!(record(&other).await, Recorded::Superseded, "of another generation");
     assert_eq!(record(&update("second", Some("first"), None)).await, Recorded::Written);
     let row = read().await;
@@ -140,11 +140,73 @@ async fn keeps_the_promises_of_an_update(store: &dyn SweepStore) {
     );
 }
 
+/// The table holds the connection of user 0.
+async fn keeps_the_promises_of_a_renewal(store: &dyn SweepStore) {
+    let key = RowKey::new(&user(0), Provider::Vk);
+    let read = async || store.read(key.clone()).await.unwrap().unwrap();
+    let at = |minutes| NOW + SignedDuration::from_mins(minutes);
+    let claim = |number, after_loss| RenewalClaim::new([number; 16], at(1), after_loss);
+    let tokens = |sealed, attempt_id: &str| NewTokens {
+        sealed: vec![sealed],
+        expires_at: Some(at(60)),
+        scopes: Some(Scopes::parse("market groups")),
+        at: at(2),
+        attempt_id: attempt_id.to_owned(),
+    };
+    let (first, second) = (claim(1, false), claim(2, true));
+    let before = read().await;
+    assert!(store.claim(&before, &first).await.unwrap());
+    assert!(store.claim(&before, &first).await.unwrap(), "a repetition");
+    assert!(!store.claim(&before, &second).await.unwrap(), "somebody else's");
+    assert_eq!(read().await.renewal, Some(first.clone()));
+    store.note_refusal(&before, &second).await.unwrap();
+    store.release(&before, &second).await.unwrap();
+    assert_eq!(read().await.renewal, Some(first.clone()), "not theirs to change");
+    store.note_refusal(&before, &first).await.unwrap();
+    let refused = read().await;
+    assert!(refused.renewal.as_ref().unwrap().is_refused);
+    assert!(store.claim(&refused, &second).await.unwrap(), "taken over by whoever has seen it");
+    store.release(&refused, &second).await.unwrap();
+    let free = read().await;
+    assert_eq!(free.renewal, None);
+
+    assert!(!store.save(&free, &first, &tokens(8, "one")).await.unwrap(), "without a claim");
+    assert!(store.claim(&free, &second).await.unwrap());
+    let other = StoredConnection { generation: Generation::new([9; 16]), ..free.clone() };
+    assert!(!store.save(&other, &second, &tokens(8, "one")).await.unwrap(), "of another generation");
+    assert!(store.save(&free, &second, &tokens(8, "one")).await.unwrap());
+    assert!(store.save(&free, &second, &tokens(8, "one")).await.unwrap(), "a repetition");
+    assert!(!store.save(&free, &second, &tokens(9, "two")).await.unwrap(), "the claim is gone");
+    let row = read().await;
+    assert_eq!((row.sealed_tokens.as_slice(), row.token_seq, &row.renewal), (&[8][..], 1, &None));
+    assert_eq!(row.connection.expiry, Some(Expiry { at: at(60), renewable: true }));
+    assert_eq!((row.connection.last_checked_at, row.scopes_checked_at), (Some(at(2)), Some(at(2))));
+    assert_eq!(row.connection.scopes, Some(Scopes::parse("groups market")));
+    assert_eq!(row.last_attempt_by.as_deref(), Some("one"), "so that nobody writes over it");
+    assert!(!store.claim(&free, &first).await.unwrap(), "the tokens are others by now");
+
+    let gone = StoredConnection {
+        connection: Connection { user: user(99), ..row.connection.clone() },
+        ..row.clone()
+    };
+    assert!(!store.claim(&gone, &first).await.unwrap());
+    assert!(!store.save(&gone, &first, &tokens(8, "one")).await.unwrap());
+    assert_eq!(store.read(RowKey::new(&user(99), Provider::Vk)).await.unwrap(), None);
+
+    let takes = async |amount, day: i64| {
+        store.take_renewals(Provider::Vk, at(day * 24 * 60), amount, 5).await.unwrap()
+    };
+    assert!(takes(3, 0).await && takes(2, 0).await);
+    assert!(!takes(1, 0).await, "the day's budget is spent");
+    assert!(!takes(6, 1).await && takes(5, 1).await, "another day has its own");
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_store_in_memory_conforms() {
     keeps_the_promises_of_a_run(&Memory::new(Random::of(1))).await;
     keeps_the_promises_of_a_lease(&Memory::new(Random::of(1))).await;
     keeps_the_promises_of_an_update(&World::new(1, 1, 0).store).await;
+    keeps_the_promises_of_a_renewal(&World::new(1, 1, 0).store).await;
 }
 
 #[tokio::test]
@@ -162,6 +224,8 @@ async fn the_store_in_dynamodb_conforms() {
     keeps_the_promises_of_a_lease(&store).await;
     put_connection(&aws).await;
     keeps_the_promises_of_an_update(&store).await;
+    put_connection(&aws).await;
+    keeps_the_promises_of_a_renewal(&store).await;
 }
 
 async fn put_connection(aws: &Aws) {

@@ -37,6 +37,12 @@ pub(crate) struct Family {
     pub(crate) renewed_at: Vec<Duration>,
 }
 
+impl Family {
+    pub(crate) fn is_compromised(&self) -> bool {
+        self.compromised
+    }
+}
+
 /// The families of tokens, by the name that their tokens begin with.
 #[derive(Default)]
 pub(crate) struct Families {
@@ -66,7 +72,8 @@ impl Families {
         self.by_name.get(name).is_some_and(|family| family.lost || family.compromised)
     }
 
-    fn rotate(&mut self, refresh: &str, is_revoked: bool, now: Duration) -> Option<TokenSet> {
+    /// Spends a refresh token for the next pair.
+    pub(crate) fn rotate(&mut self, refresh: &str, is_revoked: bool, now: Duration) -> Option<TokenSet> {
         let (name, number) = parts(refresh)?;
         let family = self.by_name.get_mut(&name)?;
         if is_revoked || family.compromised {
@@ -86,7 +93,8 @@ impl Families {
         Some(tokens(&name, family.newest))
     }
 
-    fn arrive(&mut self, refresh: &str) {
+    /// The answer to the last rotation has arrived.
+    pub(crate) fn arrive(&mut self, refresh: &str) {
         if let Some(family) = parts(refresh).and_then(|(name, _)| self.by_name.get_mut(&name)) {
             family.lost = false;
         }

@@ -7,6 +7,7 @@
 
 mod conformance;
 mod families;
+mod interleavings;
 mod kills;
 mod memory;
 mod random;

@@ -79,6 +79,12 @@ impl Memory {
         Box::new(self.clone())
     }
 
+    async fn take_time(&self, longest: Duration) {
+        if !longest.is_zero() {
+            tokio::time::sleep(self.random.up_to(longest)).await;
+        }
+    }
+
     /// A call that takes time before it reaches the table and on its way back.
     fn call<'a, T: Send + 'a>(
         &'a self,
@@ -86,7 +92,7 @@ impl Memory {
     ) -> Answer<'a, T> {
         async move {
             let faults = self.tables().faults;
-            tokio::time::sleep(self.random.up_to(faults.latency)).await;
+            self.take_time(faults.latency).await;
             let fate = match faults {
                 Faults { fails, .. } if self.random.one_in(fails) => Fate::Fails,
                 Faults { loses, .. } if self.random.one_in(loses) => Fate::Loses,
@@ -96,7 +102,7 @@ impl Memory {
                 return Err(StoreError::new("call", "InternalServerError"));
             }
             let answer = operation(&mut self.tables());
-            tokio::time::sleep(self.random.up_to(faults.latency)).await;
+            self.take_time(faults.latency).await;
             match fate {
                 Fate::Loses => Err(StoreError::new("call", "the answer is lost")),
                 _ => Ok(answer),
