@@ -10,13 +10,13 @@ import { chromium } from "playwright-core";
 const root = join(import.meta.dirname, "..", "..");
 const screenshots = join(root, "screenshots");
 
-// Starts `cargo run -- --port 0 --memory` and resolves with the addresses it prints. Its log is
-// written beside the screenshots.
-export async function startStack() {
+// Starts `cargo run -- --port 0 --memory --vk-flow <flow>` and resolves with the addresses it prints. Its
+// log is written beside the screenshots.
+export async function startStack(flow) {
   mkdirSync(screenshots, { recursive: true });
-  const child = spawn("cargo", ["run", "--quiet", "--", "--port", "0", "--memory"], {
+  const child = spawn("cargo", ["run", "--quiet", "--", "--port", "0", "--memory", "--vk-flow", flow], {
     cwd: root,
-    stdio: ["ignore", "pipe", openSync(join(screenshots, "stack.log"), "w")],
+    stdio: ["ignore", "pipe", openSync(join(screenshots, `stack-${flow}.log`), "w")],
     detached: true,
   });
   const addresses = {};

@@ -27,6 +27,7 @@ from services import (  # noqa: E402
     OIDC_CLIENT_SECRET,
     ROOT,
     VK_CLIENT_SECRET,
+    VK_SERVICE_TOKEN,
     free_port,
     simulators,
 )
@@ -165,6 +166,10 @@ class Deployment:
         command = ["infra/deploy", "default", "--stack-name", STACK, "--no-confirm-changeset"]
         return [*command, "--parameter-overrides", *overrides]
 
+    def switch_to_vk_id(self):
+        self.run(self.deploying({**self.parameters, "VkFlow": "vk_id"}), BUILT=str(self.built))
+        self.run(["infra/ops/vk-secret", "set-service-token", STACK], given=VK_SERVICE_TOKEN)
+
     def refuse_vk_id_without_a_stable_address(self):
         refused = self.attempt(self.deploying({**self.parameters, "VkFlow": "vk_id", "Egress": "none"}), BUILT=str(self.built))
         assert refused.returncode != 0
@@ -250,7 +255,8 @@ class Deployment:
             command, cwd=self.folder, env={**self.aws.environment, **environment}, input=given,
             capture_output=True, text=True, check=False,
         )
-        assert VK_CLIENT_SECRET not in ran.stdout + ran.stderr
+        output = ran.stdout + ran.stderr
+        assert VK_CLIENT_SECRET not in output and VK_SERVICE_TOKEN not in output
         return ran
 
     def outputs(self):
@@ -286,6 +292,10 @@ def main():
                 journey = DeployedJourney(address, vk, issuer, deployment)
                 journey.browser.verify = str(aws.certificate)
                 passed += journey.walk()
+                step("infra/deploy switches to VK ID", deployment.switch_to_vk_id)
+                journey = Journey(address, vk, issuer, deployment.sweep)
+                journey.browser.verify = str(aws.certificate)
+                passed += 1 + journey.walk()
         except BaseException:
             print(aws.log.read_text()[-6000:])
             raise

@@ -103,7 +103,7 @@ class Journey:
         assert consent.url.startswith(self.vk), consent.url
         state = parse_qs(urlsplit(consent.url).query)["state"][0]
         assert len(state) == 43, len(state)
-        return self.submit(consent, "/authorize", account=ACCOUNT, decision="allow")
+        return self.submit(consent, urlsplit(consent.url).path, account=ACCOUNT, decision="allow")
 
     def get(self, path, **options):
         return self.browser.get(urljoin(self.product, path), timeout=60, **options)

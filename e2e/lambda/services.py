@@ -19,6 +19,7 @@ BUILT = TARGET / "lambda"
 # The binaries' architecture, by Lambda's name.
 ARCHITECTURE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
 VK_CLIENT_SECRET = "vk-client-secret-of-this-test"
+VK_SERVICE_TOKEN = "vk-service-token-of-this-test"
 OIDC_CLIENT_SECRET = "oidc-client-secret-of-this-test"
 
 
@@ -76,6 +77,7 @@ def simulators(product, logs, ports=None):
     command = [
         TARGET / "debug/simulators", "--product", product,
         "--vk-port", str(vk_port), "--vk-client-secret", VK_CLIENT_SECRET,
+        "--vk-service-token", VK_SERVICE_TOKEN,
         "--issuer-port", str(issuer_port), "--oidc-client-secret", OIDC_CLIENT_SECRET,
     ]
     with process(command, log) as child:

@@ -46,14 +46,17 @@ def main():
         answer.raise_for_status()
         return answer.json()
 
+    passed = 0
     with simulators(product, logs) as (vk, issuer, aws):
         variables = environment(product, vk, issuer, aws)
         try:
             with process(watch, logs / "watch.log", env=variables) as child:
                 # A function that finds no Runtime API ends.
                 wait_for_port(product_port, child, logs / "watch.log")
-                with started(product, variables, logs):
-                    passed = Journey(product, vk, issuer, sweep).walk()
+                for flow in ["classic", "vk_id"]:
+                    print(f"# VK_FLOW={flow}")
+                    with started(product, {**variables, "VK_FLOW": flow}, logs):
+                        passed += Journey(product, vk, issuer, sweep).walk()
         except BaseException:
             for log in sorted(logs.glob("*.log")):
                 print(f"== {log.name}\n{log.read_text()[-2000:]}")

@@ -1,5 +1,6 @@
 //! `cargo run`: the whole product on this machine.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -28,6 +29,9 @@ struct Arguments {
     /// The folder data is kept in
     #[arg(long, default_value = ".local")]
     data: PathBuf,
+    /// The flow of VK's that accounts are connected under
+    #[arg(long, value_parser = ["classic", "vk_id"], default_value = "classic")]
+    vk_flow: String,
 }
 
 #[tokio::main]
@@ -57,7 +61,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         folder: folder.clone(),
         clock: clock.clone(),
         entropy: Entropy::system(),
-        parameters: std::collections::HashMap::new(),
+        parameters: HashMap::from([("VkFlow".to_owned(), arguments.vk_flow)]),
     };
     let mut stack = Stack::start(options).await?;
     stack.keep_schedule()?;
