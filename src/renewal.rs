@@ -2,13 +2,14 @@
 //! steps matters: the renewal is claimed in the row before the provider is asked, nothing is asked twice, and
 //! the new tokens are saved before anything else is judged.
 
-use crate::domain::{Liveness, RenewalClaim, TokenSet, Unknown};
+use crate::domain::{Expiry, Liveness, OfflineReason, RenewalClaim, Spending, TokenSet, Unknown};
 use crate::error_chain::{Cause, chain};
 use crate::platform::Platform;
 use crate::providers::{CheckAnswer, Renew, Renewal, Renewed};
 use crate::sealing::{RowIdentity, TokenKeys};
+use crate::secrets::SecretError;
 use crate::store::sweep::StoredConnection;
-use crate::store::{NewTokens, RenewalStore, StoreError};
+use crate::store::{Counter, NewTokens, RenewalStore, StoreError};
 use crate::telemetry::METRICS;
 
 /// Renews tokens.
@@ -22,6 +23,27 @@ pub struct Renewer<'a> {
     pub table: &'a str,
     /// Time and randomness.
     pub platform: &'a Platform,
+}
+
+/// The permission to spend a connection's refresh token, once.
+#[derive(Debug)]
+pub struct Permit {
+    after_loss: bool,
+}
+
+/// Why a refresh token is not to be spent now.
+#[derive(Debug)]
+pub enum Denied {
+    /// Somebody else is renewing, or was when it was lost, while the access token may still work.
+    Kept,
+    /// The provider has refused it for good: why the connection is offline.
+    Over(OfflineReason),
+    /// What the provider is asked with cannot be read.
+    NotReady(SecretError),
+    /// The day's budget is spent.
+    BudgetSpent,
+    /// The budget could not be read.
+    Store(StoreError),
 }
 
 /// What became of a renewal.
@@ -59,9 +81,34 @@ impl Outcome {
 }
 
 impl Renewer<'_> {
-    /// Spends the refresh token of a connection, which is updated to what its row holds afterwards. The caller
-    /// has found that it [may be spent](crate::domain::Spending::of), and
-    /// [prepared](Renew::prepare) the provider.
+    /// Asks whether a connection's refresh token may be spent, for `per_day` renewals of its provider at most.
+    /// `access_is_dead` says that the access token does not work any more.
+    pub async fn permit(
+        &self,
+        provider: &dyn Renew,
+        stored: &StoredConnection,
+        access_is_dead: bool,
+        per_day: u32,
+    ) -> Result<Permit, Denied> {
+        let now = self.platform.clock.now();
+        let connection = &stored.connection;
+        let claim = stored.renewal.as_ref();
+        let after_loss = match Spending::of(claim, connection.is_online, access_is_dead, now) {
+            Spending::Allowed { after_loss } => after_loss,
+            Spending::Kept => return Err(Denied::Kept),
+            Spending::Over => {
+                return Err(Denied::Over(claim.map_or(OfflineReason::TokenRejected, RenewalClaim::reason)));
+            }
+        };
+        provider.prepare().await.map_err(Denied::NotReady)?;
+        match self.store.count(Counter::Renewals(connection.provider), now, per_day).await {
+            Ok(true) => Ok(Permit { after_loss }),
+            Ok(false) => Err(Denied::BudgetSpent),
+            Err(error) => Err(Denied::Store(error)),
+        }
+    }
+
+    /// Spends the refresh token of a connection, which is updated to what its row holds afterwards.
     ///
     /// Not to be dropped while it waits for the provider: the new tokens would be lost.
     pub async fn renew(
@@ -69,10 +116,10 @@ impl Renewer<'_> {
         provider: &dyn Renew,
         stored: &mut StoredConnection,
         tokens: TokenSet,
-        after_loss: bool,
+        permit: &Permit,
     ) -> Outcome {
         let Platform { clock, entropy, .. } = self.platform;
-        let claim = RenewalClaim::new(entropy.bytes(), clock.now(), after_loss);
+        let claim = RenewalClaim::new(entropy.bytes(), clock.now(), permit.after_loss);
         match self.store.claim(stored, &claim).await {
             Ok(true) => stored.renewal = Some(claim.clone()),
             Ok(false) => return Outcome::Superseded,
@@ -165,7 +212,7 @@ impl Renewer<'_> {
 
 /// What the row holds now.
 fn take_over(stored: &mut StoredConnection, new: NewTokens) {
-    let expiry = new.expires_at.map(|at| crate::domain::Expiry { at, renewable: true });
+    let expiry = new.expires_at.map(|at| Expiry { at, renewable: true });
     stored.connection.expiry = expiry;
     stored.connection.last_checked_at = Some(new.at);
     stored.sealed_tokens = new.sealed;

@@ -83,6 +83,8 @@ pub enum Actor {
     Person,
     /// The health check.
     Sweep,
+    /// A sync worker, by a token that its provider refused.
+    Worker,
     /// An operator: by a command, or by hand.
     Operator,
 }

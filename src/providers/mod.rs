@@ -89,6 +89,11 @@ pub trait Check: Send + Sync {
     /// Asks once what tokens are granted, and says what that means; `None` without asking where the
     /// provider says so only when it hands tokens out.
     fn check_scopes(&self, tokens: TokenSet) -> BoxFuture<'_, Option<CheckAnswer>>;
+
+    /// Whether the provider answers tokens only from the address that obtained them.
+    fn is_bound_to_address(&self, _tokens: &TokenSet) -> bool {
+        false
+    }
 }
 
 /// What is asked about.
@@ -129,9 +134,17 @@ pub trait Renew: Send + Sync {
     /// Gives back tokens that could not be saved. Best effort.
     fn discard(&self, tokens: TokenSet) -> BoxFuture<'_, ()>;
 
-    /// The budget: renewals that the sweep may ask for in a day (UTC). What the provider allows beyond it is
-    /// for those who need a token now.
-    fn per_day(&self) -> u32;
+    /// How many renewals the provider is asked for.
+    fn budget(&self) -> Budget;
+}
+
+/// Renewals in a day (UTC).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Budget {
+    /// So many are left to the sweep. The rest is for those who need a token now.
+    pub sweep: u32,
+    /// In all.
+    pub all: u32,
 }
 
 /// What became of a renewal.

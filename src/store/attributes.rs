@@ -97,8 +97,8 @@ pub(in crate::store) mod sweep {
     pub(in crate::store) const LEASED_UNTIL: &str = "leased_until";
     /// How far a part is, as JSON.
     pub(in crate::store) const PROGRESS: &str = "part_progress";
-    /// What a day's renewals of a provider have spent of their budget.
-    pub(in crate::store) const RENEWALS: &str = "renewals";
+    /// What a counter has counted.
+    pub(in crate::store) const COUNT: &str = "counted";
 }
 
 /// The attribute of a connection's row that holds the account's number at the provider of a key: `vk_user_id`

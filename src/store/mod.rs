@@ -27,7 +27,7 @@ pub use changes::{ChangeStore, Unreadable};
 pub use connect::{Begin, ConnectStore};
 pub use disconnect::{DisconnectStore, Removed};
 pub use page::{PageStore, SignedIn};
-pub use renewal::{NewTokens, RenewalStore};
+pub use renewal::{Counter, NewTokens, RenewalStore};
 pub use sign_in::{NewSession, PendingSignIn, SignInEnd, SignInFailure, SignInStore, SpentSignIn};
 
 use std::time::Duration;

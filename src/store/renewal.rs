@@ -36,9 +36,27 @@ pub trait RenewalStore: Send + Sync {
         tokens: &'a NewTokens,
     ) -> Answer<'a, bool>;
 
-    /// Takes as many renewals as `amount` from a provider's budget of `limit` a day. False where so many are not
-    /// left.
-    fn take_renewals(&self, provider: Provider, at: Timestamp, amount: u32, limit: u32) -> Answer<'_, bool>;
+    /// Counts one more, unless `limit` are counted already; then false.
+    fn count(&self, counter: Counter, at: Timestamp, limit: u32) -> Answer<'_, bool>;
+}
+
+/// What is counted, to be bounded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Counter {
+    /// A provider's renewals in a day (UTC).
+    Renewals(Provider),
+    /// A provider's connections that were called broken in an hour on workers' word.
+    Broken(Provider),
+}
+
+impl Counter {
+    /// The key of the row that counts at a time.
+    pub fn row(self, at: Timestamp) -> String {
+        match self {
+            Self::Renewals(provider) => format!("sweep:renewals:{}:{}", provider.key(), at.strftime("%F")),
+            Self::Broken(provider) => format!("sweep:broken:{}:{}", provider.key(), at.strftime("%FT%H")),
+        }
+    }
 }
 
 /// What a renewal brought.
@@ -59,7 +77,7 @@ pub struct NewTokens {
 /// New tokens are nowhere else: their write is tried for about half a minute.
 const SAVE_POLICY: Policy = Policy { tries: 8, first_pause: std::time::Duration::from_millis(250) };
 
-/// How long a day's counter is kept.
+/// How long a counter's row is kept.
 const KEEP_COUNTER: SignedDuration = SignedDuration::from_hours(72);
 
 /// The tables as a renewal sees them.
@@ -190,25 +208,23 @@ impl Tables<'_> {
         })
     }
 
-    pub(super) async fn take_renewals(
+    pub(super) async fn count(
         &self,
-        provider: Provider,
+        counter: Counter,
         at: Timestamp,
-        amount: u32,
         limit: u32,
     ) -> Result<bool, StoreError> {
-        let Some(most) = limit.checked_sub(amount) else { return Ok(false) };
         let update = self
             .client
             .update_item()
             .table_name(self.sessions)
-            .set_key(Some(rows::id_key(format!("sweep:renewals:{}:{}", provider.key(), at.strftime("%F")))))
-            .update_expression(format!("ADD {} :amount SET {} = :until", sweep::RENEWALS, a::EXPIRES_AT))
-            .condition_expression(format!("attribute_not_exists({0}) OR {0} <= :most", sweep::RENEWALS))
-            .expression_attribute_values(":amount", n(i64::from(amount)))
-            .expression_attribute_values(":most", n(i64::from(most)))
+            .set_key(Some(rows::id_key(counter.row(at))))
+            .update_expression(format!("ADD {} :one SET {} = :until", sweep::COUNT, a::EXPIRES_AT))
+            .condition_expression(format!("attribute_not_exists({0}) OR {0} < :limit", sweep::COUNT))
+            .expression_attribute_values(":one", n(1))
+            .expression_attribute_values(":limit", n(i64::from(limit)))
             .expression_attribute_values(":until", seconds(at.saturating_add(KEEP_COUNTER).unwrap_or(at)));
-        row_after(update, "count renewals").await.map(|done| done.is_ok())
+        row_after(update, "count").await.map(|done| done.is_ok())
     }
 
     fn of_generation(&self, stored: &StoredConnection) -> UpdateItemFluentBuilder {

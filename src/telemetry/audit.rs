@@ -1,7 +1,7 @@
 //! Who did what, to a session or to which connection.
 
 use super::METRICS;
-use crate::domain::{Change, Changed, UserId};
+use crate::domain::{Change, Changed, Provider, UserId};
 
 /// The target that marks a line as an audit event.
 pub(super) const TARGET: &str = "audit";
@@ -9,6 +9,16 @@ pub(super) const TARGET: &str = "audit";
 /// Records who signed in or out, as an audit event.
 pub fn record_session(event: SessionEvent, user: &UserId) {
     tracing::info!(target: TARGET, event = <&str>::from(event), user = user.as_str());
+}
+
+/// Records that a worker asked for a token, and what it got: the token's version, or an error's name.
+pub fn record_token(user: &UserId, provider: Provider, outcome: &str, version: Option<&str>) {
+    let (user, provider) = (user.as_str(), provider.key());
+    tracing::info!(target: TARGET, event = "token", outcome, user, provider, version);
+    match version {
+        Some(_) => tracing::info!(target: METRICS, TokensIssued = 1),
+        None => tracing::info!(target: METRICS, TokensRefused = 1, ErrorCode = outcome),
+    }
 }
 
 /// What happened to a session.

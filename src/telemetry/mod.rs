@@ -5,7 +5,7 @@
 mod audit;
 mod metrics;
 
-pub use audit::{SessionEvent, record_change, record_session};
+pub use audit::{SessionEvent, record_change, record_session, record_token};
 pub use metrics::{METRICS, count_failure, count_sign_in_failure};
 
 use tracing_subscriber::Layer as _;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use evosync_connections::domain::{Liveness, OfflineReason, Scopes, TokenSet, Unknown};
+use evosync_connections::domain::{Actor, Liveness, OfflineReason, Scopes, TokenSet, Unknown};
 use evosync_connections::error_chain::chain;
 use evosync_connections::platform::Platform;
 use evosync_connections::providers::{Check, CheckAnswer, PerProvider, Subject};
@@ -221,7 +221,8 @@ impl Checker<'_> {
         };
         let conclusion = offline.map(|offline| {
             let changes = stored.connection.is_online == offline.is_some();
-            RowVerdict { offline, changed_in: changes.then(|| self.correlation_id.to_owned()) }
+            let changed_in = changes.then(|| self.correlation_id.to_owned());
+            RowVerdict { offline, changed_in, actor: Actor::Sweep }
         });
         let mut update = self.attempt(stored, verdict.liveness.code(), conclusion);
         if let Some(attempt) = &mut update.attempt {

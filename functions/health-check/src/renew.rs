@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use evosync_connections::domain::{Liveness, Spending, TokenSet, Unknown};
+use evosync_connections::domain::{Liveness, TokenSet, Unknown};
 use evosync_connections::error_chain::chain;
 use evosync_connections::providers::Renew;
-use evosync_connections::renewal::{Outcome, Renewer};
+use evosync_connections::renewal::{Denied, Outcome, Renewer};
 use evosync_connections::store::sweep::StoredConnection;
 
 use crate::check::{Checked, Checker, Renewed};
@@ -33,21 +33,8 @@ impl<'a> Renewing<'a> {
         tokens: TokenSet,
         access_is_dead: bool,
     ) -> Result<TokenSet, Checked> {
-        let now = checker.platform.clock.now();
-        let online = stored.connection.is_online;
-        let after_loss = match Spending::of(stored.renewal.as_ref(), online, access_is_dead, now) {
-            Spending::Allowed { after_loss } => after_loss,
-            Spending::Kept => return Err(unknown(Unknown::Inconclusive)),
-            Spending::Over => return Err(refused(stored)),
-        };
-        if let Err(error) = self.provider.prepare().await {
-            tracing::error!(error = chain(&error), "cannot renew tokens");
-            return Err(unknown(Unknown::OurFault));
-        }
-        let Some(turn) = limit.turn(checker.deadline).await else { return Err(Checked::NotReached) };
-        if let Err(checked) = self.take_from_budget(checker, stored).await {
-            limit.abandon(&turn);
-            return Err(checked);
+        if self.is_spent.load(Ordering::Relaxed) {
+            return Err(Checked::Postponed);
         }
         let renewer = Renewer {
             store: checker.store,
@@ -55,7 +42,11 @@ impl<'a> Renewing<'a> {
             table: checker.store.table(),
             platform: checker.platform,
         };
-        let outcome = renewer.renew(self.provider, stored, tokens, after_loss).await;
+        let per_day = self.provider.budget().sweep;
+        let permit = renewer.permit(self.provider, stored, access_is_dead, per_day).await;
+        let permit = permit.map_err(|denied| self.denied(denied, stored))?;
+        let Some(turn) = limit.turn(checker.deadline).await else { return Err(Checked::NotReached) };
+        let outcome = renewer.renew(self.provider, stored, tokens, &permit).await;
         match outcome.answer() {
             Some(answer) => limit.settle(&turn, &answer),
             None => limit.abandon(&turn),
@@ -74,24 +65,22 @@ impl<'a> Renewing<'a> {
         }
     }
 
-    async fn take_from_budget(
-        &self,
-        checker: &Checker<'_>,
-        stored: &StoredConnection,
-    ) -> Result<(), Checked> {
-        if self.is_spent.load(Ordering::Relaxed) {
-            return Err(Checked::Postponed);
-        }
-        let (provider, now) = (stored.connection.provider, checker.platform.clock.now());
-        match checker.store.take_renewals(provider, now, 1, self.provider.per_day()).await {
-            Ok(true) => Ok(()),
-            Ok(false) => {
-                if !self.is_spent.swap(true, Ordering::Relaxed) {
-                    tracing::error!(provider = provider.key(), "the day's budget of renewals is spent");
-                }
-                Err(Checked::Postponed)
+    fn denied(&self, denied: Denied, stored: &StoredConnection) -> Checked {
+        match denied {
+            Denied::Kept => unknown(Unknown::Inconclusive),
+            Denied::Over(_) => refused(stored),
+            Denied::NotReady(error) => {
+                tracing::error!(error = chain(&error), "cannot renew tokens");
+                unknown(Unknown::OurFault)
             }
-            Err(error) => Err(not_written(&error)),
+            Denied::BudgetSpent => {
+                if !self.is_spent.swap(true, Ordering::Relaxed) {
+                    let provider = stored.connection.provider.key();
+                    tracing::error!(provider, "the day's budget of renewals is spent");
+                }
+                Checked::Postponed
+            }
+            Denied::Store(error) => not_written(&error),
         }
     }
 }

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use evosync_connections::config::Env;
 use evosync_connections::domain::{
-    Connection, Expiry, Generation, OfflineReason, Provider, RenewalClaim, Scopes,
+    Actor, Connection, Expiry, Generation, OfflineReason, Provider, RenewalClaim, Scopes,
 };
 use evosync_connections::platform::{Clock, Platform};
-use evosync_connections::store::NewTokens;
 use evosync_connections::store::sweep::{
     Attempt, DynamoSweepStore, Lease, Part, PartOf, Progress, Recorded, RowKey, RowUpdate, RowVerdict, Run,
     Segment, StoredConnection, SweepStore,
 };
+use evosync_connections::store::{Counter, NewTokens};
 use jiff::{SignedDuration, Timestamp};
 use local::aws::Aws;
 use local::cloudformation;
@@ -100,7 +100,11 @@ async fn keeps_the_promises_of_an_update(store: &dyn SweepStore) {
             id: id.to_owned(),
             at: NOW + SignedDuration::from_mins(1),
             result: "result",
-            verdict: Some(RowVerdict { offline, changed_in: Some("request".to_owned()) }),
+            verdict: Some(RowVerdict {
+                offline,
+                changed_in: Some("request".to_owned()),
+                actor: Actor::Sweep,
+            }),
             scopes: None,
         }),
         resealed: None,
@@ -193,12 +197,13 @@ async fn keeps_the_promises_of_a_renewal(store: &dyn SweepStore) {
     assert!(!store.save(&gone, &first, &tokens(8, "one")).await.unwrap());
     assert_eq!(store.read(RowKey::new(&user(99), Provider::Vk)).await.unwrap(), None);
 
-    let takes = async |amount, day: i64| {
-        store.take_renewals(Provider::Vk, at(day * 24 * 60), amount, 5).await.unwrap()
-    };
-    assert!(takes(3, 0).await && takes(2, 0).await);
-    assert!(!takes(1, 0).await, "the day's budget is spent");
-    assert!(!takes(6, 1).await && takes(5, 1).await, "another day has its own");
+    let counts = async |counter, hour: i64| store.count(counter, at(hour * 60), 2).await.unwrap();
+    let (renewals, broken) = (Counter::Renewals(Provider::Vk), Counter::Broken(Provider::Vk));
+    assert!(counts(renewals, 0).await && counts(renewals, 23).await);
+    assert!(!counts(renewals, 23).await, "the day's budget is spent");
+    assert!(counts(renewals, 24).await, "another day has its own");
+    assert!(counts(broken, 0).await && counts(broken, 0).await && !counts(broken, 0).await);
+    assert!(counts(broken, 1).await, "another hour has its own");
 }
 
 #[tokio::test(start_paused = true)]

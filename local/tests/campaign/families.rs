@@ -7,7 +7,7 @@ use std::time::Duration;
 use evosync_connections::domain::secret::{AccessToken, RefreshToken};
 use evosync_connections::domain::{Liveness, TokenSet, Unknown};
 use evosync_connections::error_chain::Cause;
-use evosync_connections::providers::{CheckAnswer, RateLimited, Renew, Renewal, Renewed};
+use evosync_connections::providers::{Budget, CheckAnswer, RateLimited, Renew, Renewal, Renewed};
 use evosync_connections::secrets::SecretError;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -206,7 +206,7 @@ impl Renew for Provided {
         std::future::ready(()).boxed()
     }
 
-    fn per_day(&self) -> u32 {
-        PER_DAY
+    fn budget(&self) -> Budget {
+        Budget { sweep: PER_DAY, all: PER_DAY }
     }
 }

@@ -2,19 +2,18 @@
 //! of their steps.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use evosync_connections::domain::{Provider, RenewalClaim, TokenSet};
 use evosync_connections::error_chain::Cause;
 use evosync_connections::platform::{Clock, Platform, Time};
-use evosync_connections::providers::{Renew, Renewal, Renewed};
+use evosync_connections::providers::{Budget, Renew, Renewal, Renewed};
 use evosync_connections::renewal::Renewer;
 use evosync_connections::sealing::{RowIdentity, TokenKeys};
 use evosync_connections::secrets::SecretError;
 use evosync_connections::store::sweep::{Answer, RowKey, StoredConnection};
-use evosync_connections::store::{NewTokens, RenewalStore};
+use evosync_connections::store::{Counter, NewTokens, RenewalStore};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
@@ -54,8 +53,8 @@ impl RenewalStore for Steps {
         step().then(|()| self.0.save(stored, claim, tokens)).boxed()
     }
 
-    fn take_renewals(&self, provider: Provider, at: Timestamp, amount: u32, limit: u32) -> Answer<'_, bool> {
-        self.0.take_renewals(provider, at, amount, limit)
+    fn count(&self, counter: Counter, at: Timestamp, limit: u32) -> Answer<'_, bool> {
+        self.0.count(counter, at, limit)
     }
 }
 
@@ -93,8 +92,8 @@ impl Renew for Vk {
         std::future::ready(()).boxed()
     }
 
-    fn per_day(&self) -> u32 {
-        u32::MAX
+    fn budget(&self) -> Budget {
+        Budget { sweep: u32::MAX, all: u32::MAX }
     }
 }
 
@@ -127,10 +126,11 @@ fn run(case: Case, order: &[usize]) -> bool {
     let before = world.store.tables().rows[&key].clone();
     let tokens = open(&keys, &before);
     let mut rows = [before.clone(), before.clone()];
-    let renewals = rows.iter_mut().map(|row| {
-        Some(renewer.renew(&vk, row, tokens.clone(), false).map(drop).boxed_local())
-            as Option<Pin<Box<dyn Future<Output = ()>>>>
-    });
+    let renew = async |row: &mut StoredConnection| {
+        let permit = renewer.permit(&vk, row, false, u32::MAX).await.unwrap();
+        renewer.renew(&vk, row, tokens.clone(), &permit).await;
+    };
+    let renewals = rows.iter_mut().map(|row| Some(renew(row).boxed_local()));
     let mut renewals: Vec<_> = renewals.collect();
     let (mut taken, mut has_acted, mut was_saved) = (0, false, false);
     for actor in order {

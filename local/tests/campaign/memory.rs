@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use evosync_connections::domain::{Expiry, Provider, RenewalClaim};
 use evosync_connections::store::sweep::{
-    Answer, Cursor, Lease, MOST_UPDATES, Part, PartOf, Progress, Recorded, RowKey, RowUpdate, Run, ScanPage,
-    Segment, StoredConnection, SweepStore,
+    Answer, ConnectionStore, Cursor, Lease, MOST_UPDATES, Part, PartOf, Progress, Recorded, RowKey,
+    RowUpdate, Run, ScanPage, Segment, StoredConnection, SweepStore,
 };
-use evosync_connections::store::{NewTokens, RenewalStore, StoreError};
+use evosync_connections::store::{Counter, NewTokens, RenewalStore, StoreError};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
@@ -47,8 +47,7 @@ pub(crate) struct Tables {
     /// Calls that write rows, and the rows they were to write.
     pub(crate) writes: usize,
     pub(crate) rows_to_write: usize,
-    /// Renewals of each day.
-    renewals: BTreeMap<String, u32>,
+    counters: BTreeMap<String, u32>,
     /// What has turned red by a verdict.
     pub(crate) turned_red: Vec<(RowKey, String)>,
 }
@@ -202,22 +201,9 @@ impl Tables {
     }
 }
 
-impl SweepStore for Memory {
+impl ConnectionStore for Memory {
     fn table(&self) -> &'static str {
         "connections"
-    }
-
-    fn scan(&self, segment: Segment, after: Option<Cursor>) -> Answer<'_, ScanPage> {
-        self.call(move |tables| {
-            let in_segment = tables.rows.values().filter(|row| {
-                let key = RowKey::of(&row.connection);
-                segment_of(&key, segment.of) == segment.number
-                    && after.as_ref().is_none_or(|after| key > *after)
-            });
-            let connections: Vec<_> = in_segment.take(PAGE).cloned().collect();
-            let next = (connections.len() == PAGE).then(|| RowKey::of(&connections[PAGE - 1].connection));
-            ScanPage { connections, next, ..ScanPage::default() }
-        })
     }
 
     fn read(&self, key: RowKey) -> Answer<'_, Option<StoredConnection>> {
@@ -246,6 +232,21 @@ impl SweepStore for Memory {
             written.unwrap_or_else(|error| updates.iter().map(|_| Err(error.clone())).collect())
         }
         .boxed()
+    }
+}
+
+impl SweepStore for Memory {
+    fn scan(&self, segment: Segment, after: Option<Cursor>) -> Answer<'_, ScanPage> {
+        self.call(move |tables| {
+            let in_segment = tables.rows.values().filter(|row| {
+                let key = RowKey::of(&row.connection);
+                segment_of(&key, segment.of) == segment.number
+                    && after.as_ref().is_none_or(|after| key > *after)
+            });
+            let connections: Vec<_> = in_segment.take(PAGE).cloned().collect();
+            let next = (connections.len() == PAGE).then(|| RowKey::of(&connections[PAGE - 1].connection));
+            ScanPage { connections, next, ..ScanPage::default() }
+        })
     }
 
     fn run(&self) -> Answer<'_, Option<Run>> {
@@ -384,12 +385,11 @@ impl RenewalStore for Memory {
         .boxed()
     }
 
-    fn take_renewals(&self, provider: Provider, at: Timestamp, amount: u32, limit: u32) -> Answer<'_, bool> {
+    fn count(&self, counter: Counter, at: Timestamp, limit: u32) -> Answer<'_, bool> {
         self.call(move |tables| {
-            let day = format!("{}:{}", provider.key(), at.strftime("%F"));
-            let spent = tables.renewals.entry(day).or_default();
-            let is_left = *spent + amount <= limit;
-            *spent += if is_left { amount } else { 0 };
+            let counted = tables.counters.entry(counter.row(at)).or_default();
+            let is_left = *counted < limit;
+            *counted += u32::from(is_left);
             is_left
         })
     }

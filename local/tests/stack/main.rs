@@ -34,5 +34,6 @@ mod sweeping;
 mod telemetry;
 mod templates;
 mod tls;
+mod tokens;
 mod vk_client;
 mod vk_id;

@@ -10,8 +10,8 @@ use evosync_connections::domain::{
 };
 use evosync_connections::platform::{Clock, Platform};
 use evosync_connections::store::sweep::{
-    Attempt, DynamoSweepStore, Recorded, RowKey, RowUpdate, RowVerdict, Segment, StoredConnection,
-    SweepStore as _,
+    Attempt, ConnectionStore, DynamoSweepStore, Recorded, RowKey, RowUpdate, RowVerdict, Segment,
+    StoredConnection, SweepStore as _,
 };
 use evosync_connections::store::{
     Begin, CallbackStore, ConnectStore, DisconnectStore, Earlier, NewConnection, NewSession, PageStore,
@@ -321,7 +321,8 @@ async fn a_tombstone_outlives_what_a_table_can_be_restored_from() {
 const WHOLE_TABLE: Segment = Segment { number: 0, of: 1 };
 
 fn update(stored: &StoredConnection, attempt: &str, offline: Option<OfflineReason>) -> RowUpdate {
-    let verdict = RowVerdict { offline, changed_in: offline.map(|_| "request".to_owned()) };
+    let verdict =
+        RowVerdict { offline, changed_in: offline.map(|_| "request".to_owned()), actor: Actor::Sweep };
     RowUpdate {
         key: RowKey::of(&stored.connection),
         generation: stored.generation.clone(),

@@ -38,6 +38,11 @@ impl Check for VkCheck {
             })
         })
     }
+
+    /// VK ID's are; those of the classic flow are not.
+    fn is_bound_to_address(&self, tokens: &TokenSet) -> bool {
+        tokens.refresh.is_some()
+    }
 }
 
 impl VkCheck {

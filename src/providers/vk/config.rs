@@ -1,7 +1,5 @@
 //! What VK's variables say.
 
-use std::ops::RangeInclusive;
-
 use url::Url;
 
 use crate::config::{ConfigError, Env};
@@ -28,12 +26,12 @@ pub(super) struct VkIdConfig {
 }
 
 /// VK ID's endpoints are said to allow an address 15,000 requests a day.
-const RENEWALS_PER_DAY: RangeInclusive<u32> = 1..=15_000;
+pub(super) const REQUESTS_PER_DAY: u32 = 15_000;
 
 /// `VK_RENEWALS_PER_DAY`: the sweep's part of them.
 pub(super) fn renewals_per_day(env: &Env) -> Result<u32, ConfigError> {
     let expected = "a whole number from 1 to 15000";
-    env.within("VK_RENEWALS_PER_DAY", "10000", expected, &RENEWALS_PER_DAY)
+    env.within("VK_RENEWALS_PER_DAY", "10000", expected, &(1..=REQUESTS_PER_DAY))
 }
 
 /// VK's authorize page, of the classic flow.

@@ -3,26 +3,27 @@
 
 use futures_util::future::BoxFuture;
 
+use super::config::REQUESTS_PER_DAY;
 use super::token_answer::{TokenError, TokenGrant};
 use super::vk_id::{VkIdEndpoint, is_anothers};
 use crate::domain::{Liveness, State, TokenSet, Unknown};
 use crate::error_chain::{Cause, chain};
 use crate::platform::{Clock, Entropy, Platform};
-use crate::providers::{CheckAnswer, RateLimited, Renew, Renewal, Renewed};
+use crate::providers::{Budget, CheckAnswer, RateLimited, Renew, Renewal, Renewed};
 use crate::secrets::SecretError;
 
 /// VK ID, as far as a renewal needs it.
 pub(super) struct VkRenew {
     /// `None` where VK ID is not set up.
     endpoint: Option<VkIdEndpoint>,
-    per_day: u32,
+    sweep_per_day: u32,
     clock: Clock,
     entropy: Entropy,
 }
 
 impl VkRenew {
-    pub(super) fn new(platform: &Platform, endpoint: Option<VkIdEndpoint>, per_day: u32) -> Self {
-        Self { endpoint, per_day, clock: platform.clock.clone(), entropy: platform.entropy.clone() }
+    pub(super) fn new(platform: &Platform, endpoint: Option<VkIdEndpoint>, sweep_per_day: u32) -> Self {
+        Self { endpoint, sweep_per_day, clock: platform.clock.clone(), entropy: platform.entropy.clone() }
     }
 
     async fn spend(&self, tokens: &TokenSet) -> Renewal {
@@ -63,8 +64,8 @@ impl Renew for VkRenew {
         })
     }
 
-    fn per_day(&self) -> u32 {
-        self.per_day
+    fn budget(&self) -> Budget {
+        Budget { sweep: self.sweep_per_day, all: REQUESTS_PER_DAY }
     }
 }
 

@@ -6,10 +6,10 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use super::super::batch_write::BatchWrite;
-use super::super::renewal::{NewTokens, RenewalStore, Tables};
+use super::super::renewal::{Counter, NewTokens, RenewalStore, Tables};
 use super::{
-    Answer, Cursor, Lease, PartOf, Progress, Recorded, RowKey, RowUpdate, Run, ScanPage, Segment,
-    StoredConnection, SweepStore, state, table,
+    Answer, ConnectionStore, Cursor, Lease, PartOf, Progress, Recorded, RowKey, RowUpdate, Run, ScanPage,
+    Segment, StoredConnection, SweepStore, state, table,
 };
 use crate::config::{ConfigError, Env};
 use crate::domain::{Provider, RenewalClaim};
@@ -41,13 +41,9 @@ impl DynamoSweepStore {
     }
 }
 
-impl SweepStore for DynamoSweepStore {
+impl ConnectionStore for DynamoSweepStore {
     fn table(&self) -> &str {
         &self.connections
-    }
-
-    fn scan(&self, segment: Segment, after: Option<Cursor>) -> Answer<'_, ScanPage> {
-        table::scan(self, segment, after).boxed()
     }
 
     fn read(&self, key: RowKey) -> Answer<'_, Option<StoredConnection>> {
@@ -59,6 +55,12 @@ impl SweepStore for DynamoSweepStore {
         updates: &'a [RowUpdate],
     ) -> BoxFuture<'a, Vec<Result<Recorded, super::StoreError>>> {
         table::record(self, updates).boxed()
+    }
+}
+
+impl SweepStore for DynamoSweepStore {
+    fn scan(&self, segment: Segment, after: Option<Cursor>) -> Answer<'_, ScanPage> {
+        table::scan(self, segment, after).boxed()
     }
 
     fn run(&self) -> Answer<'_, Option<Run>> {
@@ -122,7 +124,7 @@ impl RenewalStore for DynamoSweepStore {
         async move { self.tables().save(&self.platform, stored, claim, tokens).await }.boxed()
     }
 
-    fn take_renewals(&self, provider: Provider, at: Timestamp, amount: u32, limit: u32) -> Answer<'_, bool> {
-        async move { self.tables().take_renewals(provider, at, amount, limit).await }.boxed()
+    fn count(&self, counter: Counter, at: Timestamp, limit: u32) -> Answer<'_, bool> {
+        async move { self.tables().count(counter, at, limit).await }.boxed()
     }
 }

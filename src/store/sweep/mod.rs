@@ -16,20 +16,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{RenewalStore, StoreError};
-use crate::domain::{Connection, Generation, OfflineReason, Provider, RenewalClaim, Scopes, UserId};
+use crate::domain::{Actor, Connection, Generation, OfflineReason, Provider, RenewalClaim, Scopes, UserId};
 
 pub use dynamo::DynamoSweepStore;
 
 /// The answer of a store.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
-/// Everything that the sweep asks of the two tables.
-pub trait SweepStore: RenewalStore {
+/// What one connection's row is asked for by whoever checks its tokens.
+pub trait ConnectionStore: RenewalStore {
     /// The connections table, which tokens are sealed for.
     fn table(&self) -> &str;
-
-    /// The page of a segment after a cursor, or its first.
-    fn scan(&self, segment: Segment, after: Option<Cursor>) -> Answer<'_, ScanPage>;
 
     /// One connection, read consistently; `None` where there is none that can be checked.
     fn read(&self, key: RowKey) -> Answer<'_, Option<StoredConnection>>;
@@ -37,6 +34,12 @@ pub trait SweepStore: RenewalStore {
     /// Updates rows, each only if it is still what was read (optimistic locking). At most
     /// [`MOST_UPDATES`], of different rows; the outcomes come in the same order. A row that is gone stays gone.
     fn record<'a>(&'a self, updates: &'a [RowUpdate]) -> BoxFuture<'a, Vec<Result<Recorded, StoreError>>>;
+}
+
+/// Everything that the sweep asks of the two tables.
+pub trait SweepStore: ConnectionStore {
+    /// The page of a segment after a cursor, or its first.
+    fn scan(&self, segment: Segment, after: Option<Cursor>) -> Answer<'_, ScanPage>;
 
     /// The current run, or the last one.
     fn run(&self) -> Answer<'_, Option<Run>>;
@@ -181,6 +184,8 @@ pub struct RowVerdict {
     pub offline: Option<OfflineReason>,
     /// The invocation that changed the state, as log lines have it; `None` where the state stays.
     pub changed_in: Option<String>,
+    /// Who found it out.
+    pub actor: Actor,
 }
 
 /// What became of an update.

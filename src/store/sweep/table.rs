@@ -12,7 +12,6 @@ use super::{
     Attempt, Cursor, DynamoSweepStore, Recorded, RowKey, RowUpdate, ScanPage, Segment, StoreError,
     StoredConnection,
 };
-use crate::domain::Actor;
 
 pub(super) async fn scan(
     store: &DynamoSweepStore,
@@ -158,7 +157,7 @@ impl Changes {
         self.set(c::IS_ONLINE, AttributeValue::Bool(verdict.offline.is_none()));
         if let Some(changed_in) = &verdict.changed_in {
             self.set(c::UPDATED_AT, at());
-            self.set(c::CHANGED_BY, s(<&str>::from(Actor::Sweep)));
+            self.set(c::CHANGED_BY, s(<&str>::from(verdict.actor)));
             self.set(c::CHANGED_IN, s(changed_in));
         }
         match verdict.offline {
