@@ -1,5 +1,9 @@
-"""Tests that the documents are wrapped, to be readable in an editor."""
+"""Tests that the documents are wrapped, to be readable in an editor, and that their numbers are those of the
+programs that print them.
+"""
 
+import subprocess
+import sys
 import unittest
 
 from cloudformation import ROOT
@@ -24,6 +28,10 @@ class Documents(unittest.TestCase):
                 # A line without a space cannot be wrapped.
                 is_narrow = len(line) <= WIDTH or " " not in line.strip()
                 self.assertTrue(is_narrow, f"{path.name}:{number} has {len(line)} characters")
+
+    def test_the_table_of_renewals_is_what_the_simulation_prints(self):
+        printed = subprocess.run([sys.executable, ROOT / "bench/renewals.py"], capture_output=True, text=True, check=True)
+        self.assertIn(printed.stdout, (ROOT / "docs/operations.md").read_text())
 
 
 if __name__ == "__main__":

@@ -19,6 +19,10 @@ SCHEDULE_SECONDS = 15 * 60
 GUARDED = {
     "GET /vk/connect", "GET /vk/callback", "POST /vk/disconnect", "GET /login", "GET /login/callback", "POST /logout",
 }
+# Alarms on what a finished sweep reports.
+ONCE_A_SWEEP = {
+    "CheckOverdue", "MassFailure", "TokenUnreadable", "AppRejectedAtSweep", "AddressRefused", "RenewalBudgetSpent",
+}
 
 
 class Templates(unittest.TestCase):
@@ -265,7 +269,7 @@ class Sweep(Templates):
             unit = "minute" if minutes == 1 else "minutes"
             self.assertEqual(self.one("AWS::Scheduler::Schedule", stack)["ScheduleExpression"], f"rate({minutes} {unit})")
             alarms = of_type(stack, "AWS::CloudWatch::Alarm")
-            for name in ["NoSweepFinished", "CheckOverdue", "MassFailure", "TokenUnreadable", "AppRejectedAtSweep"]:
+            for name in ["NoSweepFinished", *ONCE_A_SWEEP]:
                 self.assertEqual(int(alarms[name]["Period"]), minutes * 60, name)
             functions = of_type(stack, "AWS::Lambda::Function")
             for name in ["HealthCheckFunction", "PageFunction", "DashboardFunction"]:
@@ -537,7 +541,8 @@ class Observability(Templates):
         expected.add(("AWS/Lambda", "IteratorAge", (("FunctionName", "<EventsFunction>"),)))
         for queue in ["FailedSweeps", "SweepDeadLetters", "FailedEvents"]:
             expected.add(("AWS/SQS", "ApproximateNumberOfMessagesVisible", (("QueueName", f"<{queue}.QueueName>"),)))
-        for name in ["SweepPeriods", "OldestCheckPeriods", "MassFailureHeld", "ChecksOurFault", "Unreadable"]:
+        of_sweeps = ["SweepPeriods", "OldestCheckPeriods", "MassFailureHeld", "ChecksOurFault", "ChecksAnotherAddress", "Unreadable"]
+        for name in [*of_sweeps, "RenewalsLost", "RenewalsPostponed"]:
             expected.add(("EvoSync/Connections", name, (("FunctionName", "<HealthCheckFunction>"),)))
         ours, providers = ["app_rejected", "storage"], ["provider_unavailable", "provider_error", "token_exchange", "no_token", "profile"]
         for code in ours + providers:
@@ -552,6 +557,18 @@ class Observability(Templates):
             self.assertEqual(alarms[name]["Threshold"], threshold, name)
             self.assertEqual(alarms[name]["ComparisonOperator"], "GreaterThanOrEqualToThreshold", name)
 
+    def test_renewals_alarm_where_many_are_lost_or_refused_our_address_and_where_any_must_wait(self):
+        alarms = self.alarms()
+        for name, statistic, seconds, threshold in [
+            ("AddressRefused", "Sum", SCHEDULE_SECONDS, 5),
+            ("RenewalsLost", "Sum", 3600, 3),
+            ("RenewalBudgetSpent", "Maximum", SCHEDULE_SECONDS, 1),
+        ]:
+            alarm = alarms[name]
+            self.assertEqual((alarm["Statistic"], int(alarm["Period"]), alarm["Threshold"]), (statistic, seconds, threshold), name)
+            self.assertEqual(alarm["ComparisonOperator"], "GreaterThanOrEqualToThreshold", name)
+        self.assertIn("the address that the functions leave from", alarms["AddressRefused"]["AlarmDescription"])
+
     def test_a_missing_sweep_raises_an_alarm(self):
         alarm = self.alarms()["NoSweepFinished"]
         self.assertEqual(alarm["TreatMissingData"], "breaching")
@@ -559,10 +576,9 @@ class Observability(Templates):
         self.assertEqual((alarm["ComparisonOperator"], alarm["Threshold"]), ("GreaterThanThreshold", 3))
 
     def test_alarms_of_a_sweep_keep_their_state_until_the_next_one_reports(self):
-        once_a_sweep = {"CheckOverdue", "MassFailure", "TokenUnreadable", "AppRejectedAtSweep"}
         for name, alarm in self.alarms().items():
             if name != "NoSweepFinished":
-                expected = "ignore" if name in once_a_sweep else "notBreaching"
+                expected = "ignore" if name in ONCE_A_SWEEP else "notBreaching"
                 self.assertEqual(alarm["TreatMissingData"], expected, name)
 
     def test_alarms_are_mailed_if_an_address_is_configured(self):
@@ -586,6 +602,7 @@ class Observability(Templates):
         self.assertIn('MetricName="Failures"', json.dumps(drawn, ensure_ascii=False).replace("\\", ""))
         own = {metric for alarm in self.alarms().values() for metric in self.metrics(alarm)}
         self.assertLessEqual({name for namespace, name, _ in own if namespace == "EvoSync/Connections"}, shown)
+        self.assertLessEqual({"Renewed", "RenewalsRefused"}, shown)
 
 
 if __name__ == "__main__":

@@ -281,6 +281,18 @@ class Connection(Account):
         self.assertEqual(json.loads(answer.stdout)["first_name"], {"S": "Анна"}, answer.stderr)
         self.assertNotIn("access_token", answer.stdout)
 
+    def test_a_renewal_under_way_is_shown(self):
+        self.put_connection("demo|anna")
+        claim = {"id": {"S": "1f"}, "at": {"S": "2026-11-22T04:16:00Z"}}
+        self.dynamodb.update_item(
+            TableName="connections",
+            Key={"user_id": {"S": "demo|anna"}, "provider": {"S": "vk"}},
+            UpdateExpression="SET renewal = :claim, token_seq = :count",
+            ExpressionAttributeValues={":claim": {"M": claim}, ":count": {"N": "7"}},
+        )
+        row = json.loads(self.run_command("connection", STACK, "demo|anna").stdout)
+        self.assertEqual((row["renewal"]["M"], row["token_seq"]), (claim, {"N": "7"}))
+
     def test_a_missing_connection_is_an_error(self):
         answer = self.run_command("connection", STACK, 'no"body')
         self.assertEqual((answer.returncode, answer.stdout), (1, ""))

@@ -83,6 +83,24 @@ async fn a_sweep_measures_what_it_found() {
     assert_eq!(sweep["OldestCheckPeriods"], 0.0);
 }
 
+/// Under VK ID: tokens are renewed, then an answer is lost, and the late try after it is refused.
+async fn renew_in_vain_and_with_success() {
+    let test = TestStack::with_parameters([("VkFlow", "vk_id")]).await;
+    let merchant = test.merchant(ROMASHKA).await;
+    let consent = merchant.start_connecting().await.form("/id/authorize").with("decision", "allow");
+    let allowed = merchant.browser.submit_without_following(consent.with("account", &ANNA.to_string())).await;
+    merchant.browser.come_from_elsewhere(&allowed.location()).await;
+    for (lost, hours) in [(0, 13), (1, 13), (0, 1)] {
+        test.stack.vk().lose_answers(lost);
+        test.clock.advance(jiff::SignedDuration::from_hours(hours));
+        test.stack.sweep().await.unwrap();
+    }
+    let counted = metrics().into_iter().filter(|metric| metric.to_string().starts_with(r#"{"Renew"#));
+    // A refusal is asked for again before it is believed.
+    let names = ["Renewed", "RenewalsLost", "RenewalsRefused", "RenewalsRefused"];
+    assert!(counted.eq(names.map(|name| json!({ name: 1 }))));
+}
+
 fn last_two(mut metrics: Vec<Value>) -> [Value; 2] {
     metrics.split_off(metrics.len() - 2).try_into().unwrap()
 }
@@ -135,6 +153,7 @@ async fn every_metric_that_the_alarms_and_the_dashboard_show_is_written() {
     test.stack.deliver_changes().await.unwrap();
     test.stack.issuer().set_forgery(Forgery::ForeignKey);
     test.merchant(ROMASHKA).await;
+    renew_in_vain_and_with_success().await;
     let names = metrics().into_iter().flat_map(|metric| metric.as_object().unwrap().clone().into_iter());
     let written: BTreeSet<_> = names.map(|(name, _)| name).filter(|name| name != "ErrorCode").collect();
     let shown = include_str!("../../../infra/observability.yaml");
