@@ -73,6 +73,7 @@ impl Function {
             "health-check" => health_check::Function::boot(env, platform, registry).await.map(of_sweep),
             "login" => web::<login::Function>(env, platform, registry).await,
             "page" => web::<page::Function>(env, platform, registry).await,
+            "revoke" => revoke::Function::boot(env, platform, registry).map(of_revoke),
             name => return Err(BootError::Unknown(name.to_owned())),
         };
         let handler = handler.map_err(|error| BootError::Config { function: spec.name.clone(), error })?;
@@ -130,6 +131,14 @@ fn of_web(function: impl WebFunction) -> Handler {
 }
 
 fn of_events(function: events::Function) -> Handler {
+    let function = Arc::new(function);
+    Arc::new(move |event, _context| {
+        let function = Arc::clone(&function);
+        Box::pin(async move { Ok(function.handle(&serde_json::from_str(&event)?).await) })
+    })
+}
+
+fn of_revoke(function: revoke::Function) -> Handler {
     let function = Arc::new(function);
     Arc::new(move |event, _context| {
         let function = Arc::clone(&function);
