@@ -54,6 +54,7 @@ class Created:
             self.the_schedule_invokes_the_sweep,
             self.messages_invoke_the_sweep,
             self.changes_invoke_the_events_function,
+            self.removals_invoke_the_revoke_function,
             self.alarms_watch_their_metrics,
             self.logs_are_kept_for_their_time,
         ]
@@ -84,7 +85,7 @@ class Created:
 
     def functions_are_invoked_only_by_their_routes(self):
         created, meant = Counter(), Counter()
-        for name in self.functions.keys() - {"HealthCheckFunction", "EventsFunction"}:
+        for name in self.functions.keys() - {"HealthCheckFunction", "EventsFunction", "RevokeFunction"}:
             policy = self.aws.client("lambda").get_policy(FunctionName=self.physical[name])["Policy"]
             for statement in json.loads(policy)["Statement"]:
                 source = next(iter(statement["Condition"].values()))["AWS:SourceArn"]
@@ -200,6 +201,14 @@ class Created:
         same(mapping["FunctionResponseTypes"], ["ReportBatchItemFailures"])
         same(mapping["StartingPosition"], "TRIM_HORIZON")
         same(self.name_of(mapping["DestinationConfig"]["OnFailure"]["Destination"]), "FailedEvents")
+
+    def removals_invoke_the_revoke_function(self):
+        listing = "list_event_source_mappings", "EventSourceMappings"
+        [mapping] = self.aws.pages("lambda", *listing, FunctionName=self.physical["RevokeFunction"])
+        same(self.name_of(mapping["EventSourceArn"]), "ConnectionsTable.StreamArn")
+        same(mapping["FunctionResponseTypes"], ["ReportBatchItemFailures"])
+        [only] = mapping["FilterCriteria"]["Filters"]
+        same(json.loads(only["Pattern"]), {"eventName": ["REMOVE"]})
 
     def alarms_watch_their_metrics(self):
         created = self.aws.pages("cloudwatch", "describe_alarms", "MetricAlarms")

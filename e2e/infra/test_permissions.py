@@ -6,7 +6,9 @@ import unittest
 
 from cloudformation import PSEUDO, ROOT, deployed, listed, load, of_type
 
-FUNCTIONS = {"page", "dashboard", "connect", "callback", "disconnect", "login", "assets", "health-check", "events"}
+FUNCTIONS = {
+    "page", "dashboard", "connect", "callback", "disconnect", "login", "assets", "health-check", "events", "revoke",
+}
 SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:issuer-AbCdEf"
 # Actions that support no resource-level permissions.
 WITHOUT_RESOURCE = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
@@ -156,9 +158,9 @@ class Permissions(unittest.TestCase):
 
     def test_only_the_functions_that_need_one_read_a_secret(self):
         readers = {who for who, action, _, _ in granted(self.stack) if action.startswith(("secretsmanager:", "kms:"))}
-        self.assertEqual(readers, {"callback", "health-check", "login"})
+        self.assertEqual(readers, {"callback", "health-check", "login", "revoke"})
         readers = {who for who, action, _, _ in granted(deployed()) if action.startswith(("secretsmanager:", "kms:"))}
-        self.assertEqual(readers, {"callback", "health-check"}, "a public client has no secret to read")
+        self.assertEqual(readers, {"callback", "health-check", "revoke"}, "a public client has no secret to read")
 
     def test_what_proves_the_application_to_vk_is_read_only_where_it_is_used(self):
         rules = granted(self.stack)

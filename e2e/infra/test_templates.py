@@ -69,7 +69,7 @@ class Data(Templates):
 
 class Functions(Templates):
     def test_every_function_logs_json_to_the_group_and_is_traced(self):
-        self.assertEqual(len(self.functions()), 9)
+        self.assertEqual(len(self.functions()), 10)
         for name, function in self.functions().items():
             logging = function["LoggingConfig"]
             self.assertEqual(logging["LogGroup"], "<FunctionsLog>", name)
@@ -85,7 +85,7 @@ class Functions(Templates):
 
     def test_functions_time_out_before_their_callers(self):
         for name, function in self.functions().items():
-            limit = {"HealthCheckFunction": SCHEDULE_SECONDS, "EventsFunction": 900}.get(name, 30)
+            limit = {"HealthCheckFunction": SCHEDULE_SECONDS, "EventsFunction": 900, "RevokeFunction": 900}.get(name, 30)
             self.assertLess(function["Timeout"], limit, name)
 
     def test_cargo_lambda_deploys_them_with_the_same_limits(self):
@@ -118,7 +118,7 @@ class Vk(Templates):
         self.assertEqual(set(self.told("VK_FLOW", VkFlow="vk_id").values()), {"vk_id"})
 
     def test_whoever_calls_vk_id_is_told_where_it_is(self):
-        callers = {"ConnectFunction", "CallbackFunction", "HealthCheckFunction"}
+        callers = {"ConnectFunction", "CallbackFunction", "HealthCheckFunction", "RevokeFunction"}
         self.assertEqual(self.told("VK_ID_URL"), dict.fromkeys(callers, "https://id.vk.ru"))
         elsewhere = self.told("VK_ID_URL", VkIdUrl="https://id.vk.com")
         self.assertEqual(elsewhere, dict.fromkeys(callers, "https://id.vk.com"))
@@ -128,6 +128,11 @@ class Vk(Templates):
             tokens = self.told("VK_SERVICE_TOKEN_ID", VkFlow=flow)
             self.assertEqual(tokens, dict.fromkeys(["CallbackFunction", "HealthCheckFunction"], "<VkServiceToken.Id>"))
             self.assertEqual(self.told("VK_CLIENT_ID", VkFlow=flow)["HealthCheckFunction"], "7000001")
+
+    def test_connections_of_vk_id_are_ended_under_either_flow_by_whoever_is_told_how_far(self):
+        for given, extent in [({}, "logout"), ({"VkRevoke": "grant", "VkFlow": "vk_id"}, "grant")]:
+            self.assertEqual(self.told("VK_REVOKE", **given), {"RevokeFunction": extent})
+            self.assertEqual(self.told("VK_CLIENT_ID", **given)["RevokeFunction"], "7000001")
 
     def test_pages_and_the_sweep_agree_on_when_tokens_are_renewed(self):
         for given, hours in [({}, "12"), ({"RenewAfter": "1"}, "1")]:
@@ -143,7 +148,7 @@ class Egress(Templates):
     """One stable address for calls to VK."""
 
     # Whoever calls VK, and so must leave from the one address.
-    CALLERS = {"CallbackFunction", "HealthCheckFunction"}
+    CALLERS = {"CallbackFunction", "HealthCheckFunction", "RevokeFunction"}
 
     @classmethod
     def setUpClass(cls):
@@ -159,9 +164,9 @@ class Egress(Templates):
     def of_ec2(self, stack):
         return [name for name, resource in stack.everything().items() if resource["Type"].startswith("AWS::EC2::")]
 
-    def test_the_callers_of_vk_are_those_that_are_told_where_its_api_is(self):
+    def test_the_callers_of_vk_are_those_that_are_told_whom_to_trust_there(self):
         variables = {name: function.get("Environment", {}).get("Variables", {}) for name, function in self.functions().items()}
-        self.assertEqual({name for name, given in variables.items() if "VK_API_URL" in given}, self.CALLERS)
+        self.assertEqual({name for name, given in variables.items() if "VK_EXTRA_CA" in given}, self.CALLERS)
 
     def test_no_function_is_in_a_network_unless_asked(self):
         stack = deployed()
@@ -249,7 +254,7 @@ class Sweep(Templates):
     def test_functions_share_the_accounts_concurrency_unless_configured_otherwise(self):
         for given, reserved in [("0", None), ("20", "20")]:
             functions = of_type(deployed(FunctionReservedConcurrency=given).everything(), "AWS::Lambda::Function")
-            del functions["HealthCheckFunction"], functions["EventsFunction"]
+            del functions["HealthCheckFunction"], functions["EventsFunction"], functions["RevokeFunction"]
             for name, function in functions.items():
                 self.assertEqual(function.get("ReservedConcurrentExecutions"), reserved, name)
 
@@ -327,6 +332,34 @@ class Events(Templates):
         for given in ["", "arn:aws:events:eu-central-1:111122223333:event-bus/evosync"]:
             functions = of_type(deployed(EventBusArn=given).everything(), "AWS::Lambda::Function")
             self.assertEqual(functions["EventsFunction"]["Environment"]["Variables"]["EVENT_BUS"], given)
+
+
+class Removals(Templates):
+    def mapping(self):
+        return of_type(self.resources, "AWS::Lambda::EventSourceMapping")["Removals"]
+
+    def test_every_removed_row_and_nothing_else_reaches_the_function(self):
+        mapping = self.mapping()
+        self.assertEqual(mapping["EventSourceArn"], "<ConnectionsTable.StreamArn>")
+        self.assertEqual(mapping["FunctionName"], "<RevokeFunction>")
+        self.assertEqual(mapping["StartingPosition"], "TRIM_HORIZON")
+        [only] = mapping["FilterCriteria"]["Filters"]
+        self.assertEqual(json.loads(only["Pattern"]), {"eventName": ["REMOVE"]})
+
+    def test_a_failed_batch_is_retried_for_an_hour_and_no_record_blocks_the_others(self):
+        mapping = self.mapping()
+        self.assertEqual(mapping["FunctionResponseTypes"], ["ReportBatchItemFailures"])
+        self.assertIs(mapping["BisectBatchOnFunctionError"], True)
+        self.assertEqual(mapping["MaximumRecordAgeInSeconds"], 3600)
+        self.assertEqual(mapping["ParallelizationFactor"], 10)
+
+    def test_what_was_given_up_is_kept_nowhere(self):
+        self.assertNotIn("DestinationConfig", self.mapping())
+
+    def test_the_stream_has_no_more_readers_than_it_may(self):
+        mappings = of_type(self.resources, "AWS::Lambda::EventSourceMapping").values()
+        stream = [mapping for mapping in mappings if mapping["EventSourceArn"] == "<ConnectionsTable.StreamArn>"]
+        self.assertEqual(len(stream), 2)
 
 
 class Api(Templates):
@@ -534,7 +567,7 @@ class Observability(Templates):
     def test_alarms_watch_what_can_go_wrong(self):
         watched = {metric for alarm in self.alarms().values() for metric in self.metrics(alarm)}
         expected = {("AWS/Lambda", "Errors", (("FunctionName", f"<{name}>"),)) for name in self.functions()}
-        for name in self.functions().keys() - {"HealthCheckFunction", "EventsFunction"}:
+        for name in self.functions().keys() - {"HealthCheckFunction", "EventsFunction", "RevokeFunction"}:
             expected.add(("AWS/Lambda", "Throttles", (("FunctionName", f"<{name}>"),)))
         for name in ["5xx", "IntegrationLatency"]:
             expected.add(("AWS/ApiGateway", name, (("ApiId", "<HttpApi>"),)))
@@ -544,6 +577,7 @@ class Observability(Templates):
         of_sweeps = ["SweepPeriods", "OldestCheckPeriods", "MassFailureHeld", "ChecksOurFault", "ChecksAnotherAddress", "Unreadable"]
         for name in [*of_sweeps, "RenewalsLost", "RenewalsPostponed"]:
             expected.add(("EvoSync/Connections", name, (("FunctionName", "<HealthCheckFunction>"),)))
+        expected.add(("EvoSync/Connections", "RevocationsFailed", (("FunctionName", "<RevokeFunction>"),)))
         ours, providers = ["app_rejected", "storage"], ["provider_unavailable", "provider_error", "token_exchange", "no_token", "profile"]
         for code in ours + providers:
             failed = (("FunctionName", "<CallbackFunction>"), ("ErrorCode", code))

@@ -69,19 +69,27 @@ def schedule():
 
 def changes():
     """A batch of the connections' stream: an account was connected."""
+    return {"Records": [record("INSERT", "NewImage")]}
+
+
+def removals():
+    """A batch of what the revoke function's mapping lets through: an account was disconnected."""
+    return {"Records": [record("REMOVE", "OldImage")]}
+
+
+def record(name, image):
     keys = {"user_id": {"S": "shop|7"}, "provider": {"S": "vk"}}
     row = {**keys, "generation": {"S": "g"}, "is_online": {"BOOL": True}, "access_token": {"B": "Y2FuYXJ5"}}
-    record = {
+    return {
         "eventID": "c81e728d",
-        "eventName": "INSERT",
+        "eventName": name,
         "dynamodb": {
             "ApproximateCreationDateTime": 1795320960.0,
             "Keys": keys,
-            "NewImage": row,
+            image: row,
             "SequenceNumber": "4421584500000000017450439091",
         },
     }
-    return {"Records": [record]}
 
 
 @contextmanager
@@ -132,6 +140,14 @@ def check_changes(answer, log):
     assert (audit["event"], audit["user"], audit["at"]) == ("connected", "shop|7", "2026-11-22T04:16:00Z"), audit
 
 
+def check_removals(answer, log):
+    """The row's token opens with no key: that is counted, and not asked for again."""
+    assert answer == {"batchItemFailures": []}, answer
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    [counted] = [line for line in lines if "RevocationsFailed" in line]
+    assert (counted["Revoked"], counted["NothingToRevoke"], counted["RevocationsFailed"]) == (0, 0, 1), counted
+
+
 def check_sweep(answer):
     assert (answer["finished"], answer["alive"], answer["dead"]) == (True, 0, 0), answer
 
@@ -142,7 +158,8 @@ def main():
     shutil.copy(Path(samcli.__file__).parent / f"local/rapid/aws-lambda-rie-{ARCHITECTURE}", emulator)
     emulator.chmod(0o755)
     declared = functions()
-    assert declared.keys() == {*ANSWERS, "health-check", "events"}
+    events = {"health-check": schedule, "events": changes, "revoke": removals}
+    assert declared.keys() == {*ANSWERS, *events}
     with simulators(PRODUCT, logs) as (vk, issuer, aws):
         known = environment(PRODUCT, vk, issuer, aws)
         for name, given in declared.items():
@@ -150,13 +167,15 @@ def main():
             variables = {variable: value for variable, value in known.items() if variable in own}
             with booted(emulator, name, variables, logs) as (address, log):
                 is_web = name in ANSWERS
-                event = request(ANSWERS[name][0]) if is_web else changes() if name == "events" else schedule()
+                event = request(ANSWERS[name][0]) if is_web else events[name]()
                 try:
                     answer = requests.post(address, json=event, timeout=60).json()
                     if is_web:
                         check_web(name, answer, issuer)
                     elif name == "events":
                         check_changes(answer, log)
+                    elif name == "revoke":
+                        check_removals(answer, log)
                     else:
                         check_sweep(answer)
                 except Exception:

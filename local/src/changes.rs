@@ -1,4 +1,4 @@
-//! The event source mapping between the connections' stream and the function that announces changes.
+//! The event source mappings between the connections' stream and the functions that read it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -23,6 +23,8 @@ pub struct ChangeFeed(Arc<Feed>);
 struct Feed {
     stream: ChangeStream,
     function: Function,
+    /// The only kind of record that the mapping's filter lets through, where it has one.
+    only: Option<&'static str>,
     clock: Clock,
     entropy: Entropy,
     /// The sequence number of the last record that is finished with.
@@ -35,12 +37,13 @@ impl ChangeFeed {
     pub(crate) fn new(
         stream: ChangeStream,
         function: Function,
+        only: Option<&'static str>,
         file: Option<PathBuf>,
         clock: Clock,
         entropy: Entropy,
     ) -> Self {
         let position = file.as_ref().and_then(|file| fs::read_to_string(file).ok());
-        Self(Arc::new(Feed { stream, function, clock, entropy, position: Mutex::new(position), file }))
+        Self(Arc::new(Feed { stream, function, only, clock, entropy, position: Mutex::new(position), file }))
     }
 
     /// Delivers what there is, and answers how many records were finished with. Stops at a record that
@@ -53,10 +56,8 @@ impl ChangeFeed {
             if records.is_empty() {
                 return Ok(delivered);
             }
-            let request_id = format!("{:016x}", u64::from_be_bytes(self.0.entropy.bytes()));
-            let answer = self.0.function.invoke(&request_id, &json!({ "Records": records })).await?;
-            let failed = answer["batchItemFailures"][0]["itemIdentifier"].as_str();
-            let is_failed = |record: &Value| failed == Some(sequence(record));
+            let failed = self.0.hand_over(&records).await?;
+            let is_failed = |record: &Value| failed.as_deref() == Some(sequence(record));
             let done = records.iter().position(is_failed).unwrap_or(records.len());
             delivered += done;
             if let Some(last) = done.checked_sub(1).and_then(|last| records.get(last)) {
@@ -87,6 +88,21 @@ impl ChangeFeed {
         {
             tracing::error!(%error, "the stream's position is not kept");
         }
+    }
+}
+
+impl Feed {
+    /// Invokes the function with what the filter lets through; the sequence number of the first record that
+    /// is not finished with.
+    async fn hand_over(&self, records: &[Value]) -> Result<Option<String>, InvokeError> {
+        let is_wanted = |record: &&Value| self.only.is_none_or(|only| record["eventName"] == only);
+        let wanted: Vec<_> = records.iter().filter(is_wanted).collect();
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let request_id = format!("{:016x}", u64::from_be_bytes(self.entropy.bytes()));
+        let answer = self.function.invoke(&request_id, &json!({ "Records": wanted })).await?;
+        Ok(answer["batchItemFailures"][0]["itemIdentifier"].as_str().map(str::to_owned))
     }
 }
 

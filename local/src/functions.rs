@@ -73,6 +73,7 @@ impl Function {
             "health-check" => health_check::Function::boot(env, platform, registry).await.map(of_sweep),
             "login" => web::<login::Function>(env, platform, registry).await,
             "page" => web::<page::Function>(env, platform, registry).await,
+            "revoke" => revoke::Function::boot(env, platform, registry).map(of_revoke),
             "token" => token::Function::boot(env, platform, registry).await.map(of_token),
             name => return Err(BootError::Unknown(name.to_owned())),
         };
@@ -143,6 +144,14 @@ fn of_token(function: token::Function) -> Handler {
     Arc::new(move |event, context| {
         let function = Arc::clone(&function);
         Box::pin(async move { Ok(function.handle(&serde_json::from_str(&event)?, &context).await) })
+    })
+}
+
+fn of_revoke(function: revoke::Function) -> Handler {
+    let function = Arc::new(function);
+    Arc::new(move |event, _context| {
+        let function = Arc::clone(&function);
+        Box::pin(async move { Ok(function.handle(&serde_json::from_str(&event)?).await) })
     })
 }
 

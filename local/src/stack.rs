@@ -53,6 +53,7 @@ pub struct Stack {
     functions: HashMap<String, Function>,
     sweeper: Sweeper,
     changes: ChangeFeed,
+    removals: ChangeFeed,
     template: Template,
     platform: Platform,
     registry: Arc<dyn Registry>,
@@ -110,7 +111,7 @@ impl Stack {
         let base_url = format!("http://localhost:{port}");
 
         let tables = cloudformation::tables()?;
-        let aws = Aws::start(options.folder.as_deref(), &tables).await?;
+        let aws = Aws::start(options.folder.as_deref(), &tables, options.clock.clone()).await?;
         seed_secrets(&aws, &options.entropy);
         let neighbour = |offset| if options.port == 0 { 0 } else { port.saturating_add(offset) };
         let vk = start_vk(&aws, &base_url, neighbour(1), &options).await?;
@@ -127,9 +128,14 @@ impl Stack {
         let function =
             |name: &str| functions.get(name).cloned().ok_or_else(|| BootError::Unknown(name.to_owned()));
         let sweeper = Sweeper::new(function("health-check")?, clock.clone(), entropy.clone());
-        let position = options.folder.as_deref().map(|folder| folder.join("stream-position"));
-        let stream = aws.stream("ConnectionsTable");
-        let changes = ChangeFeed::new(stream, function("events")?, position, clock.clone(), entropy.clone());
+        let feed = |name: &str, only, position: &str| {
+            let position = options.folder.as_deref().map(|folder| folder.join(position));
+            let stream = aws.stream("ConnectionsTable");
+            let (clock, entropy) = (clock.clone(), entropy.clone());
+            Ok::<_, StartError>(ChangeFeed::new(stream, function(name)?, only, position, clock, entropy))
+        };
+        let changes = feed("events", None, "stream-position")?;
+        let removals = feed("revoke", Some("REMOVE"), "removals-position")?;
         connect_control_page(&vk, &base_url, &sweeper, aws.events_feed());
 
         let gateway = Arc::new(Gateway::new(template.routes()?, functions.clone(), clock, entropy));
@@ -147,6 +153,7 @@ impl Stack {
             functions,
             sweeper,
             changes,
+            removals,
             template,
             platform,
             registry,
@@ -158,6 +165,7 @@ impl Stack {
     /// Sweeps on the template's schedule, and delivers changes every second, from now on.
     pub fn keep_schedule(&mut self) -> Result<(), TemplateError> {
         self.tasks.push(self.changes.clone().keep_delivering());
+        self.tasks.push(self.removals.clone().keep_delivering());
         self.tasks.push(self.sweeper.clone().every(self.template.sweep_every()?));
         Ok(())
     }
@@ -187,9 +195,12 @@ impl Stack {
         &self.sweeper
     }
 
-    /// Delivers the changes of the connections that are not delivered yet.
+    /// Delivers the changes of the connections that are not delivered yet, to both functions that read them;
+    /// how many the one that announces them has finished with.
     pub async fn deliver_changes(&self) -> Result<usize, InvokeError> {
-        self.changes.deliver().await
+        let announced = self.changes.deliver().await?;
+        self.removals.deliver().await?;
+        Ok(announced)
     }
 
     /// Boots every function again, as Lambda does for a further environment.

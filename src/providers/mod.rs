@@ -2,8 +2,9 @@
 //!
 //! What a provider can do comes in capabilities, because a function is given only what it may do
 //! and its IAM policy says the same: [`Authorize`] for connect, which knows no secret; [`Redeem`]
-//! for callback; [`Check`] and [`Renew`] for the sweep; [`Words`] for the pages. Each is built by one constructor
-//! of the provider's folder, which answers `None` where the provider is not configured.
+//! for callback; [`Check`] and [`Renew`] for the sweep; [`Revoke`] for what follows a disconnection; [`Words`]
+//! for the pages. Each is built by one constructor of the provider's folder, which answers `None` where the
+//! provider is not configured.
 //!
 //! A new provider is a folder beside [`vk`], a variant of [`Provider`], and a line in the
 //! registration below.
@@ -176,6 +177,26 @@ pub struct Renewed {
     pub is_anothers: bool,
 }
 
+/// Ends what tokens are good for, once nobody here needs them (RFC 7009 is the standard for it). Best effort:
+/// whoever calls it has let go of the tokens already.
+pub trait Revoke: Send + Sync {
+    /// Asks once. To ask again about tokens that have ended does no harm.
+    fn revoke(&self, tokens: TokenSet) -> BoxFuture<'_, Revoked>;
+}
+
+/// What became of a revocation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Revoked {
+    /// The provider has ended what was asked for.
+    Ended,
+    /// Nothing can be ended with these tokens: they have lapsed or ended before, or the provider has no way to.
+    NothingToEnd,
+    /// The provider cannot be asked now; it may be later.
+    Transient(Cause),
+    /// The provider refuses. Asking again would not help.
+    Refused(Cause),
+}
+
 impl CheckAnswer {
     /// An answer that needs no explanation.
     pub fn of(liveness: Liveness) -> Self {
@@ -215,6 +236,8 @@ pub trait Registry: Send + Sync {
     fn check(&self, provider: Provider, env: &Env, platform: &Platform) -> Built<dyn Check>;
     /// Renewing tokens; `None` also for a provider that has nothing to renew.
     fn renew(&self, provider: Provider, env: &Env, platform: &Platform) -> Built<dyn Renew>;
+    /// Ending what tokens are good for.
+    fn revoke(&self, provider: Provider, env: &Env, platform: &Platform) -> Built<dyn Revoke>;
 }
 
 /// The registration: calls a constructor of the provider's folder. A provider is one line here.
@@ -255,6 +278,10 @@ impl Registry for Registered {
 
     fn renew(&self, provider: Provider, env: &Env, platform: &Platform) -> Built<dyn Renew> {
         of_provider!(provider, renew(env, platform))
+    }
+
+    fn revoke(&self, provider: Provider, env: &Env, platform: &Platform) -> Built<dyn Revoke> {
+        of_provider!(provider, revoke(env, platform))
     }
 }
 

@@ -18,7 +18,7 @@ use crate::platform::Platform;
 /// A record that cannot be read: its keys or its sequence number are missing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the record has no {0}")]
-pub struct Unreadable(&'static str);
+pub struct Unreadable(pub(super) &'static str);
 
 /// Reads who disconnected an account: what was removed from the table cannot say so itself.
 pub struct ChangeStore {
@@ -36,9 +36,7 @@ impl ChangeStore {
     pub fn read(record: &Value) -> Result<Option<Changed>, Unreadable> {
         let stream = &record["dynamodb"];
         let (before, after) = (image(&stream["OldImage"]), image(&stream["NewImage"]));
-        let keys = image(&stream["Keys"]).unwrap_or_default();
-        let user = rows::text(&keys, c::USER_ID).ok_or(Unreadable("user"))?;
-        let provider = rows::text(&keys, c::PROVIDER).ok_or(Unreadable("provider"))?;
+        let [user, provider] = keys(stream)?;
         let states = (before.as_ref().map(state), after.as_ref().map(state));
         let Some(change) = Change::between(states.0.as_ref(), states.1.as_ref()) else { return Ok(None) };
         let row = after.or(before).unwrap_or_default();
@@ -48,11 +46,11 @@ impl ChangeStore {
             version: Changed::VERSION,
             id: record["eventID"].as_str().ok_or(Unreadable("id"))?.to_owned(),
             sequence: stream["SequenceNumber"].as_str().ok_or(Unreadable("sequence"))?.to_owned(),
-            at: time(&stream["ApproximateCreationDateTime"]).ok_or(Unreadable("time"))?,
+            at: time(stream)?.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             change,
-            user: user.to_owned(),
-            provider: provider.to_owned(),
-            account_id: text(&account_id(provider)),
+            user,
+            account_id: text(&account_id(&provider)),
+            provider,
             connected_at: text(c::CONNECTED_AT),
             generation: text(c::GENERATION),
             reason: text(c::OFFLINE_REASON).filter(|_| change == Change::Broken),
@@ -88,8 +86,14 @@ impl ChangeStore {
     }
 }
 
+/// The keys of a record's row: the user and the provider.
+pub(super) fn keys(stream: &Value) -> Result<[String; 2], Unreadable> {
+    let key = |name, what| stream["Keys"][name]["S"].as_str().map(str::to_owned).ok_or(Unreadable(what));
+    Ok([key(c::USER_ID, "user")?, key(c::PROVIDER, "provider")?])
+}
+
 /// The texts and truth values of an image. Sealed tokens are bytes, and stay behind.
-fn image(image: &Value) -> Option<Item> {
+pub(super) fn image(image: &Value) -> Option<Item> {
     let attributes = image.as_object()?.iter().filter_map(|(name, value)| {
         let text = value["S"].as_str().map(|text| AttributeValue::S(text.to_owned()));
         let value = text.or_else(|| value["BOOL"].as_bool().map(AttributeValue::Bool))?;
@@ -105,9 +109,9 @@ fn state(row: &Item) -> RowState<'_> {
     }
 }
 
-/// Epoch seconds, whole or not, as RFC 3339 in UTC.
+/// When a record's row was written: epoch seconds, whole or not.
 #[expect(clippy::cast_possible_truncation, reason = "a cast saturates, and so late is no time")]
-fn time(seconds: &Value) -> Option<String> {
-    let time = Timestamp::from_second(seconds.as_f64()? as i64).ok()?;
-    Some(time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+pub(super) fn time(stream: &Value) -> Result<Timestamp, Unreadable> {
+    let seconds = stream["ApproximateCreationDateTime"].as_f64().ok_or(Unreadable("time"))?;
+    Timestamp::from_second(seconds as i64).map_err(|_| Unreadable("time"))
 }

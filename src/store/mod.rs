@@ -3,8 +3,9 @@
 //! Each function is given the store that can do what it needs and nothing else, and its IAM policy
 //! names the same: [`PageStore`] for the pages, [`ConnectStore`], [`CallbackStore`],
 //! [`DisconnectStore`], [`SignInStore`] for login, [`SweepStore`](sweep::SweepStore) with
-//! [`RenewalStore`], and [`ChangeStore`] for events. Whatever must hold together is one
-//! transaction, and a request is one round trip wherever that is possible.
+//! [`RenewalStore`], and [`ChangeStore`] for events; revoke reads [`RemovedTokens`] of the stream and has
+//! none. Whatever must hold together is one transaction, and a request is one round trip wherever that
+//! is possible.
 
 mod attributes;
 mod batch_read;
@@ -15,6 +16,7 @@ mod connect;
 mod disconnect;
 mod page;
 mod rate_limit;
+mod removals;
 mod renewal;
 mod rows;
 mod sign_in;
@@ -27,6 +29,7 @@ pub use changes::{ChangeStore, Unreadable};
 pub use connect::{Begin, ConnectStore};
 pub use disconnect::{DisconnectStore, Removed};
 pub use page::{PageStore, SignedIn};
+pub use removals::RemovedTokens;
 pub use renewal::{Counter, NewTokens, RenewalStore};
 pub use sign_in::{NewSession, PendingSignIn, SignInEnd, SignInFailure, SignInStore, SpentSignIn};
 

@@ -23,6 +23,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::post;
 use dynoxide::Database;
+use evosync_connections::platform::Clock;
 use futures_util::future::pending;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -63,13 +64,27 @@ struct Front {
     calls: Calls,
 }
 
+/// The time that the records of a stream are stamped with.
+struct StreamTime(Clock);
+
+impl dynoxide::storage_backend::Clock for StreamTime {
+    fn now_unix_secs(&self) -> u64 {
+        self.0.now().as_second().unsigned_abs()
+    }
+
+    fn now_unix_secs_f64(&self) -> f64 {
+        self.0.now().as_duration().as_secs_f64()
+    }
+}
+
 impl Aws {
-    /// Starts AWS with the template's tables, keeping its data in a folder, or in memory.
-    pub async fn start(folder: Option<&Path>, tables: &[TableSpec]) -> Result<Self, AwsError> {
+    /// Starts AWS with the template's tables, keeping its data in a folder, or in memory. What is kept in
+    /// memory has the given time; a folder, the machine's.
+    pub async fn start(folder: Option<&Path>, tables: &[TableSpec], clock: Clock) -> Result<Self, AwsError> {
         let data = |error: &dyn std::fmt::Display| AwsError::Data(error.to_string());
         let database = match folder.map(|folder| folder.join("dynamodb.sqlite")) {
             Some(file) => Database::new(&file.to_string_lossy()),
-            None => Database::memory(),
+            None => Database::memory_with_clock(Arc::new(StreamTime(clock))),
         };
         let database = database.map_err(|error| data(&error))?;
         tables::create(&database, tables).map_err(|error| data(&error))?;

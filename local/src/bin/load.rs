@@ -16,7 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Parser;
 use evosync_connections::domain::secret::AccessToken;
 use evosync_connections::domain::{Generation, Provider, TokenSet, UserId};
-use evosync_connections::platform::Entropy;
+use evosync_connections::platform::{Clock, Entropy};
 use evosync_connections::sealing::{RowIdentity, TokenKeys};
 use local::aws::{Aws, answer, forward};
 use local::console::{exit_code, say};
@@ -55,7 +55,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    let aws = Aws::start(None, &cloudformation::tables()?).await?;
+    let aws = Aws::start(None, &cloudformation::tables()?, Clock::system()).await?;
     let secret = json!({ "current": "1", "1": random_secret(&Entropy::system()) }).to_string();
     aws.put_secret("token-keys", &secret);
     let load = Arc::new(Load {

@@ -51,7 +51,7 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let product = arguments.product.trim_end_matches('/');
     let (clock, entropy) = (Clock::system(), Entropy::system());
-    let aws = Aws::start(None, &cloudformation::tables()?).await?;
+    let aws = Aws::start(None, &cloudformation::tables()?, clock.clone()).await?;
     aws.put_secret("token-keys", &json!({ "current": "1", "1": random_secret(&entropy) }).to_string());
     aws.put_secret(
         "vk-client-secret",

@@ -216,7 +216,7 @@ async fn the_store_in_memory_conforms() {
 
 #[tokio::test]
 async fn the_store_in_dynamodb_conforms() {
-    let aws = Aws::start(None, &cloudformation::tables().unwrap()).await.unwrap();
+    let aws = Aws::start(None, &cloudformation::tables().unwrap(), Clock::system()).await.unwrap();
     let platform =
         Platform { clock: Clock::system(), entropy: Random::of(1).entropy(), aws: aws.sdk_config() };
     let tables =

@@ -12,7 +12,8 @@ use evosync_connections::providers::oauth::{
     AuthorizationRequest, AuthorizationResponse, Exchange, GrantedCode, Outcome,
 };
 use evosync_connections::providers::{
-    Authorize, Built, Check, CheckAnswer, Grant, Message, Redeem, Refusal, Registry, Renew, Subject, Words,
+    Authorize, Built, Check, CheckAnswer, Grant, Message, Redeem, Refusal, Registry, Renew, Revoke, Revoked,
+    Subject, Words,
 };
 use evosync_connections::secrets::SecretError;
 use futures_util::future::BoxFuture;
@@ -37,12 +38,18 @@ static WORDS: Words = Words {
 pub(crate) struct Fair {
     pub(crate) answer: Arc<Mutex<Liveness>>,
     pub(crate) asked: Arc<Mutex<Vec<String>>>,
+    pub(crate) revoked: Arc<Mutex<Vec<String>>>,
     clock: Clock,
 }
 
 impl Fair {
     pub(crate) fn new(clock: Clock) -> Self {
-        Self { answer: Arc::new(Mutex::new(Liveness::Alive)), asked: Arc::default(), clock }
+        Self {
+            answer: Arc::new(Mutex::new(Liveness::Alive)),
+            asked: Arc::default(),
+            revoked: Arc::default(),
+            clock,
+        }
     }
 }
 
@@ -102,6 +109,13 @@ impl Check for Fair {
     }
 }
 
+impl Revoke for Fair {
+    fn revoke(&self, tokens: TokenSet) -> BoxFuture<'_, Revoked> {
+        self.revoked.lock().unwrap().push(tokens.access.secret().to_owned());
+        Box::pin(std::future::ready(Revoked::Ended))
+    }
+}
+
 impl Registry for Fair {
     fn words(&self, _: Provider) -> Option<&'static Words> {
         Some(&WORDS)
@@ -121,6 +135,10 @@ impl Registry for Fair {
 
     fn renew(&self, _: Provider, _: &Env, _: &Platform) -> Built<dyn Renew> {
         Ok(None)
+    }
+
+    fn revoke(&self, _: Provider, _: &Env, _: &Platform) -> Built<dyn Revoke> {
+        Ok(Some(Box::new(self.clone())))
     }
 }
 
@@ -145,6 +163,10 @@ impl Registry for Nothing {
     }
 
     fn renew(&self, _: Provider, _: &Env, _: &Platform) -> Built<dyn Renew> {
+        Ok(None)
+    }
+
+    fn revoke(&self, _: Provider, _: &Env, _: &Platform) -> Built<dyn Revoke> {
         Ok(None)
     }
 }

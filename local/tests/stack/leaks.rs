@@ -6,7 +6,7 @@ use crate::support::{ANNA, TestStack, logged, start_log};
 
 /// The lines of this product's own crates; of libraries, those that the telemetry lets through,
 /// which cuts them off at `INFO`.
-fn own_lines(log: &str) -> String {
+pub(crate) fn own_lines(log: &str) -> String {
     let own = [
         "evosync",
         "audit",
@@ -18,6 +18,7 @@ fn own_lines(log: &str) -> String {
         "login",
         "assets",
         "health_check",
+        "revoke",
         "local",
     ];
     let is_own = |line: &&str| {

@@ -18,6 +18,7 @@ mod handlers;
 mod headers;
 mod journey;
 mod leaks;
+mod leaving;
 mod month;
 mod other_builds;
 mod pages;

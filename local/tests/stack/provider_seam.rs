@@ -60,6 +60,8 @@ async fn another_provider_in_vks_place_is_connected_shown_swept_and_disconnected
     let page = merchant.disconnect().await;
     assert_eq!(page.path(), "/vk");
     assert!(page.text().contains("Занять место") && test.connections().rows().await.is_empty());
+    test.stack.deliver_changes().await.unwrap();
+    assert_eq!(*fair.revoked.lock().unwrap(), ["fair-token"]);
     assert!(test.stack.vk().take_calls().is_empty(), "nobody asked VK");
 }
 

@@ -55,9 +55,10 @@ async fn what_a_person_did_and_failed_at_is_counted() {
         json!({"Connected": 1}),
         json!({"Reconnected": 1}),
         json!({"Disconnected": 1}),
+        json!({"Revoked": 0, "NothingToRevoke": 1, "RevocationsFailed": 0}),
         json!({"Failures": 1, "ErrorCode": "access_denied"}),
     ];
-    assert_eq!(counted[..4], first);
+    assert_eq!(counted[..5], first);
     assert_eq!(counted.last().unwrap(), &json!({"Failures": 1, "ErrorCode": "too_many_attempts"}));
 }
 

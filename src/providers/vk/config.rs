@@ -14,15 +14,32 @@ pub(super) enum Flow {
     VkId,
 }
 
-/// VK ID.
+/// VK ID, where the application proves itself.
 #[derive(Clone, Debug)]
 pub(super) struct VkIdConfig {
-    /// The application's id.
-    pub(super) client_id: String,
+    /// What is asked, and for whom.
+    pub(super) app: VkIdApp,
     /// The secret that holds the service token.
     pub(super) service_token_id: String,
+}
+
+/// VK ID, as far as no secret is needed.
+#[derive(Clone, Debug)]
+pub(super) struct VkIdApp {
+    /// The application's id.
+    pub(super) client_id: String,
     /// The address that the endpoints' paths are appended to.
-    pub(super) id_url: Url,
+    id_url: Url,
+}
+
+/// How much of VK ID's a disconnection ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
+pub(super) enum Extent {
+    /// The session of the connection's tokens.
+    Logout,
+    /// Everything the account has granted to the application, other merchants' connections of it included.
+    Grant,
 }
 
 /// VK ID's endpoints are said to allow an address 15,000 requests a day.
@@ -84,6 +101,11 @@ pub(super) fn flow(env: &Env) -> Result<Flow, ConfigError> {
     env.parsed("VK_FLOW", Some("classic"), "classic or vk_id", |flow| flow.parse().ok())
 }
 
+/// `VK_REVOKE`: what a disconnection ends.
+pub(super) fn revoked(env: &Env) -> Result<Extent, ConfigError> {
+    env.parsed("VK_REVOKE", Some("logout"), "logout or grant", |extent| extent.parse().ok())
+}
+
 /// VK ID's authorize page (`VK_ID_URL`).
 pub(super) fn vk_id_authorize_url(env: &Env) -> Result<Url, ConfigError> {
     Ok(below(&id_url(env)?, "authorize"))
@@ -102,16 +124,23 @@ fn below(url: &Url, path: &str) -> Url {
 
 impl VkIdConfig {
     pub(super) fn read(env: &Env) -> Result<Self, ConfigError> {
-        Ok(Self {
-            client_id: env.required("VK_CLIENT_ID")?,
-            service_token_id: env.required("VK_SERVICE_TOKEN_ID")?,
-            id_url: id_url(env)?,
-        })
+        Ok(Self { app: VkIdApp::read(env)?, service_token_id: env.required("VK_SERVICE_TOKEN_ID")? })
     }
 
-    /// Without the service token, VK ID is not set up: nothing of it can be renewed or ended.
+    /// Without the service token, VK ID is not set up: nothing of it can be renewed.
     pub(super) fn read_if_set_up(env: &Env) -> Result<Option<Self>, ConfigError> {
         env.optional("VK_SERVICE_TOKEN_ID").map(|_| Self::read(env)).transpose()
+    }
+}
+
+impl VkIdApp {
+    pub(super) fn read(env: &Env) -> Result<Self, ConfigError> {
+        Ok(Self { client_id: env.required("VK_CLIENT_ID")?, id_url: id_url(env)? })
+    }
+
+    /// The name that VK ID's answers would have to give as their sender's (RFC 9207).
+    pub(super) fn issuer(&self) -> String {
+        self.id_url.origin().ascii_serialization()
     }
 
     /// The address of an endpoint.
@@ -201,13 +230,16 @@ mod tests {
 
     #[test]
     fn vk_id_may_live_below_a_path() {
-        let variables = [
-            ("VK_CLIENT_ID", "7"),
-            ("VK_SERVICE_TOKEN_ID", "vk"),
-            ("VK_ID_URL", "http://localhost:3001/id/"),
-        ];
-        let config = VkIdConfig::read(&env(&variables)).unwrap();
-        assert_eq!(config.endpoint("oauth2/auth").as_str(), "http://localhost:3001/id/oauth2/auth");
+        let variables = [("VK_CLIENT_ID", "7"), ("VK_ID_URL", "http://localhost:3001/id/")];
+        let app = VkIdApp::read(&env(&variables)).unwrap();
+        assert_eq!(app.endpoint("oauth2/auth").as_str(), "http://localhost:3001/id/oauth2/auth");
+    }
+
+    #[test]
+    fn a_disconnection_ends_a_session_unless_configured_to_withdraw_the_grant() {
+        assert_eq!(revoked(&env(&[])).unwrap(), Extent::Logout);
+        assert_eq!(revoked(&env(&[("VK_REVOKE", "grant")])).unwrap(), Extent::Grant);
+        assert!(revoked(&env(&[("VK_REVOKE", "all")])).unwrap_err().to_string().contains("VK_REVOKE"));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! | `redeem` | [`Redeem`]: from a code to an account the product can work with |
 //! | `check` | [`Check`]: whether a token still lives |
 //! | `renew` | [`Renew`]: new tokens for old ones |
+//! | `revoke` | [`Revoke`]: the end of what tokens are good for |
 //! | `words` | [`Words`]: what pages say of VK |
 //! | `classic`, `vk_id` | the endpoints of the two flows |
 //! | `token_answer` | what their token endpoints answer |
@@ -25,6 +26,7 @@ mod config;
 mod lenient;
 mod redeem;
 mod renew;
+mod revoke;
 mod scopes;
 mod token_answer;
 mod verdict;
@@ -33,15 +35,15 @@ mod words;
 
 use std::time::Duration;
 
-use super::{Authorize, Built, Check, Redeem, Renew, Words};
+use super::{Authorize, Built, Check, Redeem, Renew, Revoke, Words};
 use crate::config::{BaseUrl, ConfigError, Env};
 use crate::domain::{Provider, Scopes};
 use crate::http_client::{ClientError, HttpClient, Limits};
 use crate::platform::Platform;
 use api::Api;
-use config::{ApiConfig, AuthorizeConfig, Flow, TokenConfig, VkIdConfig};
+use config::{ApiConfig, AuthorizeConfig, Flow, TokenConfig, VkIdApp, VkIdConfig};
 use redeem::RedeemFlow;
-use vk_id::VkIdEndpoint;
+use vk_id::{VkIdEndpoint, VkIdSessions};
 
 const EXTRA_CA: &str = "VK_EXTRA_CA";
 
@@ -106,6 +108,12 @@ pub fn renew(env: &Env, platform: &Platform) -> Built<dyn Renew> {
     let config = VkIdConfig::read_if_set_up(env)?;
     let endpoint = config.map(|config| VkIdEndpoint::new(platform, http, config));
     Ok(Some(Box::new(renew::VkRenew::new(platform, endpoint, config::renewals_per_day(env)?))))
+}
+
+/// VK ID's endpoints that end something, which ask for no secret.
+pub fn revoke(env: &Env, _platform: &Platform) -> Built<dyn Revoke> {
+    let sessions = VkIdSessions::new(http_client(env, Limits::default())?, VkIdApp::read(env)?);
+    Ok(Some(Box::new(revoke::VkRevoke { sessions, extent: config::revoked(env)? })))
 }
 
 /// The rights that tokens need.

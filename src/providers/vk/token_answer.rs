@@ -1,4 +1,5 @@
-//! The answers of VK's token endpoints, of the classic one and of VK ID's: tokens, or why there are none.
+//! The answers of VK's token endpoints, of the classic one and of VK ID's: tokens, or why there are none. VK ID's
+//! endpoints that end tokens answer alike.
 
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ pub(super) enum TokenError {
     /// VK refuses the application or its secret, the latest one included.
     #[error("VK refuses the application: {0}")]
     AppRejected(String),
-    /// VK refuses the code or refresh token: expired, used, or of another redirect URI or device.
+    /// VK refuses the code or token: expired, used, ended, or of another redirect URI or device.
     #[error("VK refuses the code: {0}")]
     CodeRejected(String),
     /// VK refuses the account, for a reason that only the person can mend.
@@ -85,6 +86,8 @@ struct TokenAnswer {
     refresh_token: Option<Loose<Zeroizing<String>>>,
     scope: Option<Loose<String>>,
     state: Option<Loose<Zeroizing<String>>>,
+    /// 1 where something was ended.
+    response: Option<Lenient>,
     error: Option<ErrorField>,
     /// VK ID says here what is wrong, under kinds that are too wide.
     error_description: Option<Loose<String>>,
@@ -98,8 +101,17 @@ enum ErrorField {
     Other(IgnoredAny),
 }
 
-/// Reads an answer. VK sends errors with status 401, or 200, so a body counts at any status but an outage's.
-pub(super) fn read(answer: &HttpAnswer, now: Timestamp) -> Result<TokenGrant, TokenError> {
+/// Reads the answer of an endpoint that ends something.
+pub(super) fn read_end(answer: &HttpAnswer) -> Result<(), TokenError> {
+    match without_error(answer)?.response.as_ref().and_then(Lenient::number) {
+        Some(1) => Ok(()),
+        _ => Err(TokenError::Unavailable(Cause::new(format!("HTTP {}, not done", answer.status.as_u16())))),
+    }
+}
+
+/// An answer that names no error. VK sends errors with status 401, or 200, so a body counts at any status but
+/// an outage's.
+fn without_error(answer: &HttpAnswer) -> Result<TokenAnswer, TokenError> {
     let parsed = serde_json::from_slice::<TokenAnswer>(&answer.body).ok();
     let unavailable = |parsed: Option<&TokenAnswer>| {
         let named = parsed
@@ -116,11 +128,17 @@ pub(super) fn read(answer: &HttpAnswer, now: Timestamp) -> Result<TokenGrant, To
     if answer.is_outage() || answer.is_challenge() {
         return Err(unavailable(parsed.as_ref()));
     }
-    let parsed = parsed.ok_or_else(|| unavailable(None))?;
-    if let Some(error) = parsed.error {
+    let mut parsed = parsed.ok_or_else(|| unavailable(None))?;
+    if let Some(error) = parsed.error.take() {
         let description = parsed.error_description.and_then(Loose::value).unwrap_or_default();
         return Err(error.meaning(&description, answer.retry_after()));
     }
+    Ok(parsed)
+}
+
+/// Reads an answer that should hold tokens.
+pub(super) fn read(answer: &HttpAnswer, now: Timestamp) -> Result<TokenGrant, TokenError> {
+    let parsed = without_error(answer)?;
     let text = |field: Option<Loose<Zeroizing<String>>>| field.and_then(Loose::value);
     let token = text(parsed.access_token).filter(|token| is_token(token)).ok_or(TokenError::NoToken)?;
     let refresh = text(parsed.refresh_token).filter(|token| is_token(token));
@@ -157,7 +175,7 @@ impl From<HttpError> for TokenError {
 const APP: [&str; 2] = ["service_token", "client_id"];
 
 /// Parts of it by which VK ID refuses the grant, under a kind that is about the request.
-const GRANT: [&str; 4] = ["refresh_token", "device_id", "code_verifier", "code is"];
+const GRANT: [&str; 5] = ["access_token", "refresh_token", "device_id", "code_verifier", "code is"];
 
 impl ErrorField {
     /// The error's own name, as a log may carry it.

@@ -3,13 +3,11 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
 
-use super::config::VkIdConfig;
-use super::token_answer::{TokenError, TokenGrant, read};
+use super::config::{Extent, VkIdApp, VkIdConfig};
+use super::token_answer::{TokenError, TokenGrant, read, read_end};
 use crate::domain::State;
 use crate::domain::secret::{AccessToken, AuthorizationCode, ClientSecret, DeviceId, RefreshToken};
-use crate::error_chain::Cause;
 use crate::http_client::HttpClient;
 use crate::params::Params;
 use crate::platform::Platform;
@@ -21,9 +19,14 @@ const LONGEST: usize = 512;
 
 /// VK ID, for a confidential application, which proves itself with its service token.
 pub(super) struct VkIdEndpoint {
-    http: HttpClient,
-    config: VkIdConfig,
+    sessions: VkIdSessions,
     service_token: ClientSecretSource,
+}
+
+/// VK ID, as far as it asks for no proof of the application: a token ends its own session.
+pub(super) struct VkIdSessions {
+    http: HttpClient,
+    app: VkIdApp,
 }
 
 /// The older form of a callback: one parameter with everything in it. A member that comes twice is an
@@ -66,12 +69,15 @@ fn unpack(payload: &str) -> Option<Vec<(&'static str, String)>> {
 impl VkIdEndpoint {
     pub(super) fn new(platform: &Platform, http: HttpClient, config: VkIdConfig) -> Self {
         let secret = Secret::new(platform, &config.service_token_id);
-        Self { http, config, service_token: ClientSecretSource::new(secret, "VK_SERVICE_TOKEN") }
+        Self {
+            sessions: VkIdSessions::new(http, config.app),
+            service_token: ClientSecretSource::new(secret, "VK_SERVICE_TOKEN"),
+        }
     }
 
     /// The name that VK ID's answers would have to give as their sender's (RFC 9207).
     pub(super) fn issuer(&self) -> String {
-        self.config.id_url.origin().ascii_serialization()
+        self.sessions.app.issuer()
     }
 
     /// Reads the service token, unless it has been read lately.
@@ -138,29 +144,36 @@ impl VkIdEndpoint {
         now: Timestamp,
     ) -> Result<TokenGrant, TokenError> {
         let mut form = grant.parameters();
-        form.push(("client_id", &self.config.client_id));
+        let VkIdSessions { http, app } = &self.sessions;
+        form.push(("client_id", &app.client_id));
         form.push(("device_id", device_id.map(DeviceId::secret).unwrap_or_default()));
         form.push(("state", state.secret()));
         form.push(("service_token", service_token.secret()));
-        let request = self.http.requests().post(self.config.endpoint("oauth2/auth")).form(&form);
-        read(&self.http.send(request).await?, now)
+        let request = http.requests().post(app.endpoint("oauth2/auth")).form(&form);
+        read(&http.send(request).await?, now)
     }
 
-    /// Ends the session of an access token, and with it its refresh token (`/oauth2/logout`).
-    pub(super) async fn log_out(&self, token: &AccessToken) -> Result<(), Cause> {
-        self.end("oauth2/logout", token).await
+    /// Ends the session of tokens that nobody will use.
+    pub(super) async fn log_out(&self, token: &AccessToken) -> Result<(), TokenError> {
+        self.sessions.end(Extent::Logout, token).await
+    }
+}
+
+impl VkIdSessions {
+    pub(super) fn new(http: HttpClient, app: VkIdApp) -> Self {
+        Self { http, app }
     }
 
-    async fn end(&self, path: &str, token: &AccessToken) -> Result<(), Cause> {
-        let form = [("access_token", token.secret()), ("client_id", self.config.client_id.as_str())];
-        let request = self.http.requests().post(self.config.endpoint(path)).form(&form);
-        let answer = self.http.send(request).await;
-        let answer = answer.map_err(|error| Cause::of(&error).unwrap_or_else(|| Cause::new("no answer")))?;
-        let says = serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
-        if answer.status.is_success() && says["response"] == 1 {
-            return Ok(());
-        }
-        Err(Cause::new(format!("HTTP {}", answer.status.as_u16())))
+    /// Ends the session of an access token, and with it its refresh token; or the account's grant, and with it
+    /// all its sessions. The access token must be alive: VK ID knows no other way, by refresh token for one.
+    pub(super) async fn end(&self, extent: Extent, token: &AccessToken) -> Result<(), TokenError> {
+        let path = match extent {
+            Extent::Logout => "oauth2/logout",
+            Extent::Grant => "oauth2/revoke",
+        };
+        let form = [("access_token", token.secret()), ("client_id", self.app.client_id.as_str())];
+        let request = self.http.requests().post(self.app.endpoint(path)).form(&form);
+        read_end(&self.http.send(request).await?)
     }
 }
 

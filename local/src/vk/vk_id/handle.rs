@@ -26,6 +26,11 @@ impl Vk {
         self.state().vk_id.sessions.reuses
     }
 
+    /// How many of an account's sessions live, whose refresh tokens are good for more.
+    pub fn living_sessions(&self, account: u64) -> usize {
+        self.state().vk_id.sessions.living(account)
+    }
+
     /// Every refresh token VK ID has issued.
     pub fn refresh_tokens(&self) -> Vec<String> {
         self.state().vk_id.sessions.refresh_tokens().cloned().collect()

@@ -144,6 +144,11 @@ impl Sessions {
         own.for_each(|session| session.ended = true);
     }
 
+    /// How many sessions of an account live.
+    pub(super) fn living(&self, account: u64) -> usize {
+        self.all.iter().filter(|session| session.account == account && !session.ended).count()
+    }
+
     /// Every access token there has been.
     pub(super) fn access_tokens(&self) -> impl Iterator<Item = &String> {
         self.access.keys()
