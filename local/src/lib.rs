@@ -9,7 +9,7 @@
 //! | [`functions`] | Lambda: the functions, booted in this process with the template's environment |
 //! | [`schedule`] | EventBridge Scheduler |
 //! | [`changes`] | Lambda's event source mapping: the connections' stream to its function |
-//! | [`aws`] | DynamoDB (embedded, kept in a file), Secrets Manager, EventBridge and SQS, behind one endpoint |
+//! | [`aws`] | DynamoDB (embedded, kept in a file), Secrets Manager, EventBridge, SQS and Lambda, behind one endpoint |
 //! | [`vk`] | VK: consent page, tokens, API, and a control page to make trouble on |
 //! | [`issuer`] | an OpenID Connect issuer with demo people |
 //!

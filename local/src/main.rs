@@ -86,7 +86,7 @@ fn greet(stack: &Stack, folder: Option<PathBuf>) {
     say(&format!("  simulated VK   {}/control   (revoke, ban, break, sweep now)", stack.vk().url()));
     say(&format!("  sign-in        {}   (no passwords: choose a person)", stack.issuer().url()));
     say(&format!(
-        "  AWS endpoint   {}   (AWS_ENDPOINT_URL; DynamoDB and Secrets Manager)",
+        "  AWS endpoint   {}   (AWS_ENDPOINT_URL; DynamoDB, Secrets Manager, Lambda)",
         stack.aws().url()
     ));
     say(&format!("  demo people    {}", PEOPLE.map(|(_, name)| name).join("; ")));

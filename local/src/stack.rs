@@ -136,6 +136,7 @@ impl Stack {
         };
         let changes = feed("events", None, "stream-position")?;
         let removals = feed("revoke", Some("REMOVE"), "removals-position")?;
+        aws.serve_functions(functions.clone(), entropy.clone());
         connect_control_page(&vk, &base_url, &sweeper, aws.events_feed());
 
         let gateway = Arc::new(Gateway::new(template.routes()?, functions.clone(), clock, entropy));

@@ -1,14 +1,18 @@
-//! AWS behind one endpoint: DynamoDB, embedded and kept in a file, Secrets Manager, EventBridge and SQS.
+//! AWS behind one endpoint: DynamoDB, embedded and kept in a file, Secrets Manager, EventBridge, SQS, and
+//! Lambda, which invokes the functions of this process.
 //!
 //! Every call is counted by its operation, and operations can be broken, so that tests can tell how
 //! often a function calls and what it does when nobody answers.
 
 mod calls;
 mod event_bus;
+mod front;
+mod lambda;
 mod secrets_manager;
 mod stream;
 mod tables;
 
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,22 +22,22 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::State;
-use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::post;
 use dynoxide::Database;
-use evosync_connections::platform::Clock;
+use evosync_connections::platform::{Clock, Entropy};
 use futures_util::future::pending;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::cloudformation::TableSpec;
+use crate::functions::Function;
 use crate::net::{Server, listen};
 pub use calls::Calls;
-use calls::Fate;
 use event_bus::EventBus;
+use front::{Front, dispatch, invoke};
+pub use front::{answer, forward};
+use lambda::Lambda;
 use secrets_manager::SecretsManager;
 pub use stream::ChangeStream;
 
@@ -54,14 +58,6 @@ pub enum AwsError {
     /// No port could be listened on.
     #[error("listening: {0}")]
     Listen(#[from] io::Error),
-}
-
-struct Front {
-    dynamodb_url: String,
-    http: reqwest::Client,
-    secrets: SecretsManager,
-    bus: EventBus,
-    calls: Calls,
 }
 
 /// The time that the records of a stream are stamped with.
@@ -100,10 +96,19 @@ impl Aws {
             http,
             secrets,
             bus: EventBus::default(),
+            lambda: Lambda::default(),
             calls: Calls::default(),
         });
-        let router = Router::new().route("/", post(dispatch)).with_state(Arc::clone(&front));
+        let router = Router::new()
+            .route("/", post(dispatch))
+            .route("/2015-03-31/functions/{name}/invocations", post(invoke))
+            .with_state(Arc::clone(&front));
         Ok(Self { server: Server::start(listen(0).await?, router)?, dynamodb, database, front })
+    }
+
+    /// Lets Lambda invoke these functions, which had to wait for AWS before they could boot.
+    pub fn serve_functions(&self, functions: HashMap<String, Function>, entropy: Entropy) {
+        self.front.lambda.serve(functions, entropy);
     }
 
     /// The endpoint, for `AWS_ENDPOINT_URL`.
@@ -195,76 +200,4 @@ async fn serve_dynamodb(listener: TcpListener, database: Database) {
     if let Err(error) = dynoxide::server::serve_with_shutdown(listener, database, pending()).await {
         tracing::error!(error, "embedded DynamoDB ended");
     }
-}
-
-/// `X-Amz-Target` names service and operation, as in `DynamoDB_20120810.BatchGetItem`.
-async fn dispatch(State(front): State<Arc<Front>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
-    let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let (service, operation) = target.split_once('.').unwrap_or_default();
-    let fate = front.calls.note(operation).await;
-    match fate {
-        Fate::Answer | Fate::Lose => {}
-        Fate::Conflict => {
-            return answer(StatusCode::BAD_REQUEST, r#"{"__type":"TransactionConflictException"}"#);
-        }
-        Fate::Fail => {
-            return answer(StatusCode::INTERNAL_SERVER_ERROR, r#"{"__type":"InternalServerError"}"#);
-        }
-        Fate::LeaveUnprocessed => return unprocessed(&body),
-    }
-    let other = match (service, operation) {
-        ("secretsmanager", _) => Some(front.secrets.handle(operation, &body)),
-        ("AWSEvents", "PutEvents") => Some(front.bus.put_events(&body)),
-        ("AmazonSQS", "SendMessage") => Some(front.bus.send_message(&body)),
-        _ => None,
-    };
-    if let Some((status, json)) = other {
-        return answer(status, &json.to_string());
-    }
-    let answered = forward(&front.http, &front.dynamodb_url, &headers, body).await.unwrap_or_else(|error| {
-        tracing::error!(%error, "embedded DynamoDB not reached");
-        answer(StatusCode::BAD_GATEWAY, "{}")
-    });
-    match fate {
-        Fate::Lose => answer(StatusCode::INTERNAL_SERVER_ERROR, r#"{"__type":"InternalServerError"}"#),
-        _ => answered,
-    }
-}
-
-/// Hands a call on to the endpoint of another service.
-#[expect(clippy::disallowed_methods, reason = "a hop within this machine")]
-pub async fn forward(
-    http: &reqwest::Client,
-    url: &str,
-    headers: &HeaderMap,
-    body: Bytes,
-) -> reqwest::Result<Response<Body>> {
-    let mut request = http.post(url).body(body);
-    for name in ["x-amz-target", "content-type", "authorization", "x-amz-date"] {
-        if let Some(value) = headers.get(name) {
-            request = request.header(name, value);
-        }
-    }
-    let answer = request.send().await?;
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = answer.status();
-    *response.headers_mut() = answer.headers().clone();
-    *response.body_mut() = Body::from(answer.bytes().await?);
-    Ok(response)
-}
-
-/// A batch read in which nothing was read.
-fn unprocessed(request: &[u8]) -> Response<Body> {
-    let request: Value = serde_json::from_slice(request).unwrap_or_default();
-    let json = json!({ "Responses": {}, "UnprocessedKeys": request["RequestItems"] });
-    answer(StatusCode::OK, &json.to_string())
-}
-
-/// An answer in AWS's JSON protocol.
-pub fn answer(status: StatusCode, json: &str) -> Response<Body> {
-    let mut response = Response::new(Body::from(json.to_owned()));
-    *response.status_mut() = status;
-    let media_type = axum::http::HeaderValue::from_static("application/x-amz-json-1.1");
-    response.headers_mut().insert("content-type", media_type);
-    response
 }

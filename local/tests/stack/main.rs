@@ -16,6 +16,7 @@ mod fair;
 mod faults;
 mod handlers;
 mod headers;
+mod invoking;
 mod journey;
 mod leaks;
 mod leaving;
