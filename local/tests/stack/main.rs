@@ -36,6 +36,7 @@ mod sweeping;
 mod telemetry;
 mod templates;
 mod tls;
+mod token_client;
 mod tokens;
 mod vk_client;
 mod vk_id;

@@ -17,7 +17,7 @@ use local::{Options, Stack};
 pub(crate) use browser::{Browser, Page};
 pub(crate) use events::{event, response_header};
 pub(crate) use log::{logged, logged_by, start_log};
-pub(crate) use table::{Row, text};
+pub(crate) use table::{Row, Table, text};
 
 /// Anna Smirnova's account at VK.
 pub(crate) const ANNA: u64 = 1_000_001;
@@ -77,6 +77,11 @@ impl TestStack {
         let registry = registry(Clock::new(clock.clone()));
         let started = Stack::start_with(options(&clock, []), registry).await;
         Self { stack: started.expect("the stack starts"), clock }
+    }
+
+    /// The clock, as something that is told the time by it.
+    pub(crate) fn platform_clock(&self) -> Clock {
+        Clock::new(self.clock.clone())
     }
 
     /// The address of one of the product's paths.
