@@ -64,7 +64,7 @@ impl ChangeFeed {
                 *position = Some(sequence(last).to_owned());
                 self.keep(sequence(last));
             }
-            if failed.is_some() {
+            if failed.is_some() || records.len() < BATCH {
                 return Ok(delivered);
             }
         }

@@ -40,3 +40,5 @@ mod token_client;
 mod tokens;
 mod vk_client;
 mod vk_id;
+mod worker;
+mod working;
