@@ -75,11 +75,7 @@ fn the_sweep_runs_every_quarter_of_an_hour() {
 #[tokio::test]
 async fn each_function_is_given_what_it_reads_and_no_more() {
     let test = TestStack::start().await;
-    let platform = Platform {
-        clock: Clock::new(test.clock.clone()),
-        entropy: repeatable_entropy(),
-        aws: test.stack.aws().sdk_config(),
-    };
+    let platform = platform(&test);
     for spec in template().functions().unwrap() {
         let read = Arc::new(Mutex::new(BTreeSet::new()));
         for flow in ["classic", "vk_id"] {
@@ -93,6 +89,34 @@ async fn each_function_is_given_what_it_reads_and_no_more() {
         }
         let given: BTreeSet<_> = spec.environment.into_keys().collect();
         assert_eq!(given, *read.lock().unwrap(), "{}", spec.name);
+    }
+}
+
+fn platform(test: &TestStack) -> Platform {
+    Platform {
+        clock: Clock::new(test.clock.clone()),
+        entropy: repeatable_entropy(),
+        aws: test.stack.aws().sdk_config(),
+    }
+}
+
+#[tokio::test]
+async fn a_setting_that_a_flow_of_vk_lacks_stops_the_boot_and_is_named() {
+    let test = TestStack::start().await;
+    let platform = platform(&test);
+    for (flow, function, missing) in [
+        ("classic", "connect", "VK_CLIENT_ID"),
+        ("classic", "callback", "VK_CLIENT_SECRET_ID"),
+        ("vk_id", "connect", "VK_CLIENT_ID"),
+        ("vk_id", "callback", "VK_CLIENT_ID"),
+        ("vk_id", "callback", "VK_SERVICE_TOKEN_ID"),
+    ] {
+        let spec = template().functions().unwrap().into_iter().find(|spec| spec.name == function).unwrap();
+        let mut environment = spec.environment;
+        environment.insert("VK_FLOW".to_owned(), flow.to_owned());
+        environment.remove(missing);
+        let error = boot(function, &Env::of_map(environment), &platform).await.unwrap_err().to_string();
+        assert!(error.contains(missing), "{flow}: {error}");
     }
 }
 

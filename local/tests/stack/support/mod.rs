@@ -6,9 +6,10 @@ mod log;
 mod table;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
-use evosync_connections::platform::Clock;
+use evosync_connections::platform::{Clock, Entropy};
 use evosync_connections::providers::Registry;
 use jiff::Timestamp;
 use local::testing::{ManualClock, repeatable_entropy};
@@ -68,6 +69,18 @@ impl TestStack {
     pub(crate) async fn with_parameters<const N: usize>(parameters: [(&str, &str); N]) -> Self {
         let clock = clock();
         let options = options(&clock, parameters);
+        Self { stack: Stack::start(options).await.expect("the stack starts"), clock }
+    }
+
+    /// Starts a stack that keeps its data in a folder, where an earlier one's may be: its random numbers do not
+    /// repeat.
+    pub(crate) async fn kept_in<const N: usize>(folder: &Path, parameters: [(&str, &str); N]) -> Self {
+        let clock = clock();
+        let options = Options {
+            folder: Some(folder.to_owned()),
+            entropy: Entropy::system(),
+            ..options(&clock, parameters)
+        };
         Self { stack: Stack::start(options).await.expect("the stack starts"), clock }
     }
 
