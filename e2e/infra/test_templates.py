@@ -577,6 +577,7 @@ class Observability(Templates):
         of_sweeps = ["SweepPeriods", "OldestCheckPeriods", "MassFailureHeld", "ChecksOurFault", "ChecksAnotherAddress", "Unreadable"]
         for name in [*of_sweeps, "RenewalsLost", "RenewalsPostponed"]:
             expected.add(("EvoSync/Connections", name, (("FunctionName", "<HealthCheckFunction>"),)))
+        expected.add(("EvoSync/Connections", "RenewalsLost", (("FunctionName", "<TokenFunction>"),)))
         expected.add(("EvoSync/Connections", "RevocationsFailed", (("FunctionName", "<RevokeFunction>"),)))
         ours, providers = ["app_rejected", "storage"], ["provider_unavailable", "provider_error", "token_exchange", "no_token", "profile"]
         for code in ours + providers:
@@ -599,7 +600,9 @@ class Observability(Templates):
             ("RenewalBudgetSpent", "Maximum", SCHEDULE_SECONDS, 1),
         ]:
             alarm = alarms[name]
-            self.assertEqual((alarm["Statistic"], int(alarm["Period"]), alarm["Threshold"]), (statistic, seconds, threshold), name)
+            queries = [query["MetricStat"] for query in alarm.get("Metrics", []) if "MetricStat" in query]
+            watched = [(query["Stat"], query["Period"]) for query in queries] or [(alarm["Statistic"], int(alarm["Period"]))]
+            self.assertEqual((set(watched), alarm["Threshold"]), ({(statistic, seconds)}, threshold), name)
             self.assertEqual(alarm["ComparisonOperator"], "GreaterThanOrEqualToThreshold", name)
         self.assertIn("the address that the functions leave from", alarms["AddressRefused"]["AlarmDescription"])
 
