@@ -18,7 +18,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
-use crate::families::Families;
+use crate::families::{Families, Family};
 use crate::memory::Memory;
 use crate::world::{World, on_virtual_time, user};
 
@@ -162,7 +162,7 @@ fn run(case: Case, order: &[usize]) -> bool {
     drop(renewals);
     let families = vk.families.lock().unwrap();
     assert_eq!(families.needless_reuses, [""; 0], "{case:?} {order:?}");
-    assert!(!families.by_name.values().any(|family| family.is_compromised()), "{case:?} {order:?}");
+    assert!(!families.by_name.values().any(Family::is_compromised), "{case:?} {order:?}");
     let tables = world.store.tables();
     let row = tables.rows.get(&key);
     if has_acted && case.person == Person::Disconnects {
