@@ -153,6 +153,26 @@ async fn a_rate_limit_spends_nothing_and_is_tried_in_the_next_sweep() {
 }
 
 #[tokio::test]
+async fn a_host_that_redirects_turns_nobody_red_and_renews_when_it_is_mended() {
+    let (test, _) = connected().await;
+    test.clock.advance(UNTIL_DUE);
+    test.stack.vk().set_fault(Fault::Redirecting);
+    for _ in 0..6 {
+        sweep(&test).await;
+        assert!(*test.connections().row().await["is_online"].as_bool().unwrap());
+        test.clock.advance(PERIOD);
+    }
+    test.stack.vk().set_fault(Fault::None);
+    for _ in 0..2 {
+        sweep(&test).await;
+        test.clock.advance(PERIOD);
+    }
+    let row = test.connections().row().await;
+    assert_eq!((seq(&row), row.contains_key("renewal")), (Some("1"), false));
+    assert_eq!(test.stack.vk().reuses(), 0);
+}
+
+#[tokio::test]
 async fn a_wrong_service_token_is_our_fault_and_spends_nothing() {
     let (test, _) = connected().await;
     test.clock.advance(UNTIL_DUE);

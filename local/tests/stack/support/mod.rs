@@ -4,6 +4,7 @@ mod browser;
 mod events;
 mod log;
 mod table;
+mod vk_hosts;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -19,6 +20,7 @@ pub(crate) use browser::{Browser, Page};
 pub(crate) use events::{event, response_header};
 pub(crate) use log::{logged, logged_by, start_log};
 pub(crate) use table::{Row, text};
+pub(crate) use vk_hosts::{VkCaller, VkHost};
 
 /// Anna Smirnova's account at VK.
 pub(crate) const ANNA: u64 = 1_000_001;
