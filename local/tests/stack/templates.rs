@@ -13,16 +13,21 @@ use local::testing::repeatable_entropy;
 use crate::support::TestStack;
 
 fn template() -> Template {
+    template_with(&[])
+}
+
+/// The template with further parameters.
+fn template_with(given: &[(&str, &str)]) -> Template {
     let named = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    let parameters = HashMap::from([
+    let mut parameters = HashMap::from([
         named("VkClientId", "7"),
         named("OidcIssuer", "https://issuer.example"),
         named("OidcClientId", "client"),
         named("OidcClientSecretId", "oidc"),
-        named("VkExtraCa", ""),
         named("FailedEvents", "https://sqs.example/failed-events"),
         named("SweepQueue", "https://sqs.example/sweep"),
     ]);
+    parameters.extend(given.iter().map(|(name, value)| named(name, value)));
     let attributes = HashMap::from([
         named("HttpApi.ApiEndpoint", "https://api.example"),
         named("Data.Outputs.ConnectionsTable", "connections"),
@@ -70,6 +75,19 @@ fn functions_answer_before_lambda_ends_them_and_lambda_before_api_gateway_gives_
 #[test]
 fn the_sweep_runs_every_quarter_of_an_hour() {
     assert_eq!(template().sweep_every().unwrap(), std::time::Duration::from_mins(15));
+}
+
+#[test]
+fn roots_for_vk_are_a_file_of_the_layer_or_a_text() {
+    for (given, expected) in [
+        ([("VkExtraCa", "")], ""),
+        ([("VkExtraCa", "-----BEGIN")], "-----BEGIN"),
+        ([("VkRootsFile", "vk.pem")], "/opt/vk.pem"),
+    ] {
+        let functions = template_with(&given).functions().unwrap();
+        let told = functions.iter().filter_map(|function| function.environment.get("VK_EXTRA_CA"));
+        assert_eq!(told.collect::<BTreeSet<_>>(), BTreeSet::from([&expected.to_owned()]), "{given:?}");
+    }
 }
 
 #[tokio::test]
