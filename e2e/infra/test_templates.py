@@ -77,7 +77,7 @@ class Data(Templates):
 
 class Functions(Templates):
     def test_every_function_logs_json_to_the_group_and_is_traced(self):
-        self.assertEqual(len(self.functions()), 10)
+        self.assertEqual(len(self.functions()), 11)
         for name, function in self.functions().items():
             logging = function["LoggingConfig"]
             self.assertEqual(logging["LogGroup"], "<FunctionsLog>", name)
@@ -93,7 +93,7 @@ class Functions(Templates):
 
     def test_functions_time_out_before_their_callers(self):
         for name, function in self.functions().items():
-            limit = {"HealthCheckFunction": SCHEDULE_SECONDS, "EventsFunction": 900, "RevokeFunction": 900}.get(name, 30)
+            limit = {"HealthCheckFunction": SCHEDULE_SECONDS, "EventsFunction": 900, "RevokeFunction": 900, "TokenFunction": 900}.get(name, 30)
             self.assertLess(function["Timeout"], limit, name)
 
     def test_cargo_lambda_deploys_them_with_the_same_limits(self):
@@ -120,7 +120,7 @@ class Vk(Templates):
         self.assertEqual(set(self.told("VK_FLOW", VkFlow="vk_id").values()), {"vk_id"})
 
     def test_whoever_calls_vk_id_is_told_where_it_is(self):
-        callers = {"ConnectFunction", "CallbackFunction", "HealthCheckFunction", "RevokeFunction"}
+        callers = {"ConnectFunction", "CallbackFunction", "HealthCheckFunction", "RevokeFunction", "TokenFunction"}
         self.assertEqual(self.told("VK_ID_URL"), dict.fromkeys(callers, "https://id.vk.ru"))
         elsewhere = self.told("VK_ID_URL", VkIdUrl="https://id.vk.com")
         self.assertEqual(elsewhere, dict.fromkeys(callers, "https://id.vk.com"))
@@ -134,7 +134,7 @@ class Vk(Templates):
     def test_connections_of_vk_id_can_be_renewed_under_either_flow(self):
         for flow in ["classic", "vk_id"]:
             tokens = self.told("VK_SERVICE_TOKEN_ID", VkFlow=flow)
-            self.assertEqual(tokens, dict.fromkeys(["CallbackFunction", "HealthCheckFunction"], "<VkServiceToken.Id>"))
+            self.assertEqual(tokens, dict.fromkeys(["CallbackFunction", "HealthCheckFunction", "TokenFunction"], "<VkServiceToken.Id>"))
             self.assertEqual(self.told("VK_CLIENT_ID", VkFlow=flow)["HealthCheckFunction"], "7000001")
 
     def test_connections_of_vk_id_are_ended_under_either_flow_by_whoever_is_told_how_far(self):
@@ -148,7 +148,8 @@ class Vk(Templates):
             self.assertEqual(self.told("RENEW_AFTER", **given), dict.fromkeys(functions, hours))
 
     def test_renewals_stay_below_what_vk_id_allows_an_address_in_a_day(self):
-        self.assertEqual(self.told("VK_RENEWALS_PER_DAY"), {"HealthCheckFunction": "10000"})
+        told = dict.fromkeys(["HealthCheckFunction", "TokenFunction"], "10000")
+        self.assertEqual(self.told("VK_RENEWALS_PER_DAY"), told)
         self.assertEqual(load("template.yaml")["Parameters"]["VkRenewalsPerDay"]["MaxValue"], 15000)
 
 
@@ -156,7 +157,7 @@ class Egress(Templates):
     """One stable address for calls to VK."""
 
     # Whoever calls VK, and so must leave from the one address.
-    CALLERS = {"CallbackFunction", "HealthCheckFunction", "RevokeFunction"}
+    CALLERS = {"CallbackFunction", "HealthCheckFunction", "RevokeFunction", "TokenFunction"}
 
     @classmethod
     def setUpClass(cls):
@@ -306,7 +307,8 @@ class Sweep(Templates):
     def test_functions_share_the_accounts_concurrency_unless_configured_otherwise(self):
         for given, reserved in [("0", None), ("20", "20")]:
             functions = of_type(deployed(FunctionReservedConcurrency=given).everything(), "AWS::Lambda::Function")
-            del functions["HealthCheckFunction"], functions["EventsFunction"], functions["RevokeFunction"]
+            for name in ["HealthCheckFunction", "EventsFunction", "RevokeFunction", "TokenFunction"]:
+                del functions[name]
             for name, function in functions.items():
                 self.assertEqual(function.get("ReservedConcurrentExecutions"), reserved, name)
 
@@ -629,7 +631,7 @@ class Observability(Templates):
     def test_alarms_watch_what_can_go_wrong(self):
         watched = {metric for alarm in self.alarms().values() for metric in self.metrics(alarm)}
         expected = {("AWS/Lambda", "Errors", (("FunctionName", f"<{name}>"),)) for name in self.functions()}
-        for name in self.functions().keys() - {"HealthCheckFunction", "EventsFunction", "RevokeFunction"}:
+        for name in self.functions().keys() - {"HealthCheckFunction", "EventsFunction", "RevokeFunction", "TokenFunction"}:
             expected.add(("AWS/Lambda", "Throttles", (("FunctionName", f"<{name}>"),)))
         for name in ["5xx", "IntegrationLatency"]:
             expected.add(("AWS/ApiGateway", name, (("ApiId", "<HttpApi>"),)))
