@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use evosync_connections::domain::Liveness;
-use futures_util::future::join_all;
-use futures_util::join;
-use tokio::time::sleep;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _, join};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::memory::Faults;
 use crate::random::Random;
@@ -70,16 +70,14 @@ async fn schedule(seed: u64) -> Result<(), String> {
     if plan.all_dead {
         world.set_mode(Mode::AllDead);
     }
-    let storm = async {
-        let workers = (0..3).map(|_| deliver(&world, &plan, &random));
-        join!(
-            ticks(&world, &plan, &random),
-            join_all(workers),
-            people(&world, &plan, &random),
-            modes(&world, &plan, &random)
-        );
-    };
-    storm.await;
+    // Each is polled only when it is woken, which `join!` does not see to.
+    let mut storm = FuturesUnordered::from_iter([
+        ticks(&world, &plan, &random).boxed_local(),
+        people(&world, &plan, &random).boxed_local(),
+        modes(&world, &plan, &random).boxed_local(),
+    ]);
+    storm.extend((0..3).map(|_| deliver(&world, &plan, &random).boxed_local()));
+    storm.collect::<()>().await;
     world.set_mode(Mode::Truth);
     world.store.tables().faults = Faults::default();
     nobody_turned_red_by_mistake(&world)?;
@@ -116,10 +114,11 @@ fn killed_after(plan: &Plan, random: &Random) -> Option<Duration> {
 
 /// A worker of the queue's mapping: late, and some messages twice.
 async fn deliver(world: &World, plan: &Plan, random: &Random) {
-    let storm = world.clock.now() + jiff::SignedDuration::try_from(PERIOD * (STORMY + 1)).unwrap();
-    while world.clock.now() < storm {
+    let storm = Instant::now() + PERIOD * (STORMY + 1);
+    while Instant::now() < storm
+        && let Ok(message) = timeout_at(storm, world.messages.next(random)).await
+    {
         sleep(random.up_to(Duration::from_secs(40))).await;
-        let Some(message) = world.messages.take(random) else { continue };
         let event = delivery(&message);
         world.invoke(&event, killed_after(plan, random)).await;
         if random.one_in(4) {
