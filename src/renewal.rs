@@ -29,6 +29,8 @@ pub struct Renewer<'a> {
 #[derive(Debug)]
 pub struct Permit {
     after_loss: bool,
+    /// The refusals of renewals before this one.
+    refusals: u8,
 }
 
 /// Why a refresh token is not to be spent now.
@@ -100,9 +102,12 @@ impl Renewer<'_> {
                 return Err(Denied::Over(claim.map_or(OfflineReason::TokenRejected, RenewalClaim::reason)));
             }
         };
+        if per_day == 0 {
+            return Err(Denied::BudgetSpent);
+        }
         provider.prepare().await.map_err(Denied::NotReady)?;
         match self.store.count(Counter::Renewals(connection.provider), now, per_day).await {
-            Ok(true) => Ok(Permit { after_loss }),
+            Ok(true) => Ok(Permit { after_loss, refusals: claim.map_or(0, |claim| claim.refusals) }),
             Ok(false) => Err(Denied::BudgetSpent),
             Err(error) => Err(Denied::Store(error)),
         }
@@ -120,6 +125,7 @@ impl Renewer<'_> {
     ) -> Outcome {
         let Platform { clock, entropy, .. } = self.platform;
         let claim = RenewalClaim::new(entropy.bytes(), clock.now(), permit.after_loss);
+        let claim = RenewalClaim { refusals: permit.refusals, ..claim };
         match self.store.claim(stored, &claim).await {
             Ok(true) => stored.renewal = Some(claim.clone()),
             Ok(false) => return Outcome::Superseded,
@@ -203,10 +209,11 @@ impl Renewer<'_> {
         let user = stored.connection.user.as_str();
         tracing::info!(target: METRICS, RenewalsRefused = 1);
         tracing::warn!(user, cause = chain(cause), "the provider refuses to renew tokens");
+        let claim = claim.refused();
         if let Err(error) = self.store.note_refusal(stored, &claim).await {
             tracing::warn!(error = chain(&error), "a refused renewal was not noted");
         }
-        stored.renewal = Some(RenewalClaim { is_refused: true, ..claim });
+        stored.renewal = Some(claim);
     }
 }
 

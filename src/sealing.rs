@@ -215,7 +215,12 @@ fn associated_data(header: &[u8], row: RowIdentity<'_>) -> Vec<u8> {
         row.provider.key().as_bytes(),
         row.generation.as_str().as_bytes(),
     ];
-    parts.iter().flat_map(|part| [&(part.len() as u64).to_be_bytes()[..], part].concat()).collect()
+    let mut data = Vec::new();
+    for part in parts {
+        data.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        data.extend_from_slice(part);
+    }
+    data
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ import unittest
 from cloudformation import PSEUDO, ROOT, deployed, listed, load, of_type
 
 FUNCTIONS = {
-    "page", "dashboard", "connect", "callback", "disconnect", "login", "assets", "health-check", "events", "revoke",
+    "page", "dashboard", "connect", "callback", "disconnect", "login", "assets", "health-check", "events", "revoke", "token",
 }
 SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:issuer-AbCdEf"
 # Actions that support no resource-level permissions.
@@ -115,10 +115,23 @@ class Permissions(unittest.TestCase):
             self.assertEqual(len(who), 1, f"{role} is shared by {who}")
 
     def test_a_role_has_only_its_own_policy(self):
-        for kind in ["AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::ManagedPolicy"]:
+        for kind in ["AWS::IAM::Policy", "AWS::IAM::RolePolicy"]:
             self.assertEqual(of_type(self.resources, kind), {})
         for name, role in roles(self.stack)[1].items():
             self.assertEqual(role.keys(), {"AssumeRolePolicyDocument", "Policies"}, name)
+
+    def test_tokens_are_handed_to_the_workers_roles_and_to_nobody_else(self):
+        for given, roles_ in [({}, None), ({"WorkerRoleNames": "sync,import"}, ["sync", "import"])]:
+            resources = deployed(**given).everything()
+            [policy] = of_type(resources, "AWS::IAM::ManagedPolicy").values()
+            self.assertEqual(policy.get("Roles"), roles_)
+            [statement] = policy["PolicyDocument"]["Statement"]
+            self.assertEqual(statement, {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "<TokenFunction.Arn>"})
+            for kind in ["AWS::Lambda::Permission", "AWS::Lambda::Url", "AWS::Lambda::EventSourceMapping"]:
+                for name, resource in of_type(resources, kind).items():
+                    self.assertNotIn("TokenFunction", str(resource), name)
+            for name, integration in of_type(resources, "AWS::ApiGatewayV2::Integration").items():
+                self.assertNotIn("TokenFunction", str(integration), name)
 
     def test_a_role_is_assumed_only_by_its_service(self):
         users, declared = roles(self.stack)
@@ -158,13 +171,13 @@ class Permissions(unittest.TestCase):
 
     def test_only_the_functions_that_need_one_read_a_secret(self):
         readers = {who for who, action, _, _ in granted(self.stack) if action.startswith(("secretsmanager:", "kms:"))}
-        self.assertEqual(readers, {"callback", "health-check", "login", "revoke"})
+        self.assertEqual(readers, {"callback", "health-check", "login", "revoke", "token"})
         readers = {who for who, action, _, _ in granted(deployed()) if action.startswith(("secretsmanager:", "kms:"))}
-        self.assertEqual(readers, {"callback", "health-check", "revoke"}, "a public client has no secret to read")
+        self.assertEqual(readers, {"callback", "health-check", "revoke", "token"}, "a public client has no secret to read")
 
     def test_what_proves_the_application_to_vk_is_read_only_where_it_is_used(self):
         rules = granted(self.stack)
-        for secret, expected in [("VkClientSecret", {"callback"}), ("VkServiceToken", {"callback", "health-check"})]:
+        for secret, expected in [("VkClientSecret", {"callback"}), ("VkServiceToken", {"callback", "health-check", "token"})]:
             readers = {who for who, action, resource, _ in rules if action == "secretsmanager:GetSecretValue" and resource == secret}
             self.assertEqual(readers, expected, secret)
 

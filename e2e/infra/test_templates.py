@@ -4,6 +4,7 @@ protection, throttling, retention, time-outs.
 
 import json
 import re
+import subprocess
 import tomllib
 import unittest
 
@@ -14,6 +15,7 @@ DOMAIN = {
     "CertificateArn": "arn:aws:acm:eu-central-1:111122223333:certificate/0",
 }
 EXISTING = {"Egress": "existing", "EgressSubnetIds": "subnet-0a,subnet-0b", "EgressSecurityGroupIds": "sg-0c"}
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 SCHEDULE_SECONDS = 15 * 60
 # Routes that write, or talk to VK or the issuer.
 GUARDED = {
@@ -36,6 +38,12 @@ class Templates(unittest.TestCase):
 
     def functions(self):
         return of_type(self.resources, "AWS::Lambda::Function")
+
+    def told(self, variable, **parameters):
+        """The values of a variable, by function, where it is set."""
+        functions = of_type(deployed(**parameters).everything(), "AWS::Lambda::Function")
+        variables = {name: function.get("Environment", {}).get("Variables", {}) for name, function in functions.items()}
+        return {name: given[variable] for name, given in variables.items() if variable in given}
 
 
 class Data(Templates):
@@ -69,7 +77,7 @@ class Data(Templates):
 
 class Functions(Templates):
     def test_every_function_logs_json_to_the_group_and_is_traced(self):
-        self.assertEqual(len(self.functions()), 10)
+        self.assertEqual(len(self.functions()), 11)
         for name, function in self.functions().items():
             logging = function["LoggingConfig"]
             self.assertEqual(logging["LogGroup"], "<FunctionsLog>", name)
@@ -85,7 +93,7 @@ class Functions(Templates):
 
     def test_functions_time_out_before_their_callers(self):
         for name, function in self.functions().items():
-            limit = {"HealthCheckFunction": SCHEDULE_SECONDS, "EventsFunction": 900, "RevokeFunction": 900}.get(name, 30)
+            limit = {"HealthCheckFunction": SCHEDULE_SECONDS, "EventsFunction": 900, "RevokeFunction": 900, "TokenFunction": 900}.get(name, 30)
             self.assertLess(function["Timeout"], limit, name)
 
     def test_cargo_lambda_deploys_them_with_the_same_limits(self):
@@ -107,26 +115,26 @@ class Functions(Templates):
 class Vk(Templates):
     """What functions are told about VK's two flows."""
 
-    def told(self, variable, **parameters):
-        """The values of a variable, by function, where it is set."""
-        functions = of_type(deployed(**parameters).everything(), "AWS::Lambda::Function")
-        variables = {name: function.get("Environment", {}).get("Variables", {}) for name, function in functions.items()}
-        return {name: given[variable] for name, given in variables.items() if variable in given}
-
     def test_a_flow_is_chosen_where_people_are_sent_to_vk_and_come_back(self):
         self.assertEqual(self.told("VK_FLOW"), {"ConnectFunction": "classic", "CallbackFunction": "classic"})
         self.assertEqual(set(self.told("VK_FLOW", VkFlow="vk_id").values()), {"vk_id"})
 
     def test_whoever_calls_vk_id_is_told_where_it_is(self):
-        callers = {"ConnectFunction", "CallbackFunction", "HealthCheckFunction", "RevokeFunction"}
+        callers = {"ConnectFunction", "CallbackFunction", "HealthCheckFunction", "RevokeFunction", "TokenFunction"}
         self.assertEqual(self.told("VK_ID_URL"), dict.fromkeys(callers, "https://id.vk.ru"))
         elsewhere = self.told("VK_ID_URL", VkIdUrl="https://id.vk.com")
         self.assertEqual(elsewhere, dict.fromkeys(callers, "https://id.vk.com"))
 
+    def test_the_documented_settings_move_every_call_to_the_ru_hosts(self):
+        documented = dict(re.findall(r'^"(Vk\w+Url)=(https://[^"]+)",$', (ROOT / "docs/operations.md").read_text(), re.M))
+        self.assertEqual(documented.keys(), {"VkAuthorizeUrl", "VkTokenUrl", "VkApiUrl", "VkIdUrl"})
+        for name, function in of_type(deployed(**documented).everything(), "AWS::Lambda::Function").items():
+            self.assertNotIn("vk.com", json.dumps(function.get("Environment", {})), name)
+
     def test_connections_of_vk_id_can_be_renewed_under_either_flow(self):
         for flow in ["classic", "vk_id"]:
             tokens = self.told("VK_SERVICE_TOKEN_ID", VkFlow=flow)
-            self.assertEqual(tokens, dict.fromkeys(["CallbackFunction", "HealthCheckFunction"], "<VkServiceToken.Id>"))
+            self.assertEqual(tokens, dict.fromkeys(["CallbackFunction", "HealthCheckFunction", "TokenFunction"], "<VkServiceToken.Id>"))
             self.assertEqual(self.told("VK_CLIENT_ID", VkFlow=flow)["HealthCheckFunction"], "7000001")
 
     def test_connections_of_vk_id_are_ended_under_either_flow_by_whoever_is_told_how_far(self):
@@ -140,7 +148,8 @@ class Vk(Templates):
             self.assertEqual(self.told("RENEW_AFTER", **given), dict.fromkeys(functions, hours))
 
     def test_renewals_stay_below_what_vk_id_allows_an_address_in_a_day(self):
-        self.assertEqual(self.told("VK_RENEWALS_PER_DAY"), {"HealthCheckFunction": "10000"})
+        told = dict.fromkeys(["HealthCheckFunction", "TokenFunction"], "10000")
+        self.assertEqual(self.told("VK_RENEWALS_PER_DAY"), told)
         self.assertEqual(load("template.yaml")["Parameters"]["VkRenewalsPerDay"]["MaxValue"], 15000)
 
 
@@ -148,7 +157,7 @@ class Egress(Templates):
     """One stable address for calls to VK."""
 
     # Whoever calls VK, and so must leave from the one address.
-    CALLERS = {"CallbackFunction", "HealthCheckFunction", "RevokeFunction"}
+    CALLERS = {"CallbackFunction", "HealthCheckFunction", "RevokeFunction", "TokenFunction"}
 
     @classmethod
     def setUpClass(cls):
@@ -236,6 +245,50 @@ class Egress(Templates):
         self.assertEqual(told(deployed(**EXISTING)), {name: EXISTING[name] for name in network})
 
 
+class Roots(Templates):
+    """Roots that VK's hosts are trusted by, beside the system's."""
+
+    FOLDER = ROOT / "infra/roots"
+
+    def layers(self, stack):
+        """The layers that each function has, where it has any."""
+        functions = of_type(stack.everything(), "AWS::Lambda::Function").items()
+        return {name: function["Layers"] for name, function in functions if "Layers" in function}
+
+    def test_there_is_no_layer_unless_a_file_is_named(self):
+        self.assertEqual(self.layers(deployed()), {})
+        self.assertEqual(of_type(self.resources, "AWS::Lambda::LayerVersion"), {})
+
+    def test_whoever_calls_vk_and_nobody_else_is_given_the_layer(self):
+        stack = deployed(VkRootsFile="vk.pem")
+        [layer] = of_type(stack.everything(), "AWS::Lambda::LayerVersion")
+        self.assertEqual(self.layers(stack), dict.fromkeys(Egress.CALLERS, [f"<{layer}>"]))
+
+    def test_whoever_calls_vk_and_nobody_else_trusts_the_file_or_the_text(self):
+        for given, trusted in [({}, ""), ({"VkRootsFile": "vk.pem"}, "/opt/vk.pem"), ({"VkExtraCa": PEM}, PEM)]:
+            self.assertEqual(self.told("VK_EXTRA_CA", **given), dict.fromkeys(Egress.CALLERS, trusted))
+
+    def test_the_layer_is_the_folder_as_it_is(self):
+        layer = load("template.yaml")["Resources"]["VkRoots"]
+        self.assertEqual(ROOT / layer["Properties"]["ContentUri"], self.FOLDER)
+        self.assertNotIn("Metadata", layer, "SAM copies what has no BuildMethod")
+
+    def test_the_folder_holds_certificates_and_nothing_secret(self):
+        files = set(self.FOLDER.rglob("*"))
+        # SAM uploads the folder even where nothing is made of it, and refuses an empty one.
+        self.assertIn(self.FOLDER / "README.md", files)
+        for path in files - {self.FOLDER / "README.md"}:
+            kinds = set(re.findall(r"-----BEGIN (.+)-----", path.read_text()))
+            self.assertEqual((path.suffix, kinds), (".pem", {"CERTIFICATE"}), path.name)
+
+    def test_a_file_that_is_not_there_stops_the_deployment_before_anything_is_built(self):
+        for argument in ["VkRootsFile=no-such.pem", 'VkRootsFile="no-such.pem"']:
+            command = [ROOT / "infra/deploy", "default", "--parameter-overrides", "Architecture=arm64", argument]
+            # Neither SAM nor cargo is found there.
+            ran = subprocess.run(command, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False)
+            self.assertEqual((ran.returncode, ran.stderr), (2, "infra/roots has no no-such.pem, which VkRootsFile names\n"))
+
+
 class Sweep(Templates):
     def test_the_schedule_stops_before_the_next_sweep_and_reports_the_failure(self):
         target = self.one("AWS::Scheduler::Schedule")["Target"]
@@ -254,7 +307,8 @@ class Sweep(Templates):
     def test_functions_share_the_accounts_concurrency_unless_configured_otherwise(self):
         for given, reserved in [("0", None), ("20", "20")]:
             functions = of_type(deployed(FunctionReservedConcurrency=given).everything(), "AWS::Lambda::Function")
-            del functions["HealthCheckFunction"], functions["EventsFunction"], functions["RevokeFunction"]
+            for name in ["HealthCheckFunction", "EventsFunction", "RevokeFunction", "TokenFunction"]:
+                del functions[name]
             for name, function in functions.items():
                 self.assertEqual(function.get("ReservedConcurrentExecutions"), reserved, name)
 
@@ -502,6 +556,9 @@ class Parameters(unittest.TestCase):
             ("CertificateArn", "certificate"), ("OidcClientSecretId", "issuer-secret"), ("AlarmEmail", "operator"),
             ("VkScopes", ""), ("UserPoolDomainPrefix", "Evo Sync"),
             ("EgressSubnetIds", "subnet-0a, subnet-0b"), ("EgressSubnetIds", "sg-0c"), ("EgressSecurityGroupIds", "subnet-0a"),
+            ("VkRootsFile", "infra/roots/vk.pem"), ("VkRootsFile", "../vk.pem"), ("VkRootsFile", "vk.der"),
+            # What the SAM CLI's parser leaves of a value of several lines.
+            ("VkExtraCa", "-----BEGIN"), ("VkExtraCa", PEM.replace("\n", " ")),
         ]:
             self.assertFalse(self.accepts(name, value), f"{name}: {value}")
         for name, parameter in self.parameters.items():
@@ -531,6 +588,13 @@ class Parameters(unittest.TestCase):
         for egress in [{"Egress": "nat"}, EXISTING]:
             self.assertEqual(self.violated(VkFlow="vk_id", **egress), [])
             self.assertEqual(self.violated(**egress), [], "the classic flow may leave by it, too")
+
+    def test_roots_are_given_once(self):
+        for given in [{"VkRootsFile": "vk.pem"}, {"VkExtraCa": PEM}, {"VkExtraCa": f"a root\n{PEM}{PEM}".replace("\n", "\r\n")}]:
+            self.assertEqual(self.violated(**given), [])
+            self.assertTrue(all(self.accepts(name, value) for name, value in given.items()), given)
+        [reason] = self.violated(VkRootsFile="vk.pem", VkExtraCa=PEM)
+        self.assertIn("not both", reason)
 
     def test_an_existing_network_must_be_named(self):
         for missing in ["EgressSubnetIds", "EgressSecurityGroupIds"]:
@@ -567,7 +631,7 @@ class Observability(Templates):
     def test_alarms_watch_what_can_go_wrong(self):
         watched = {metric for alarm in self.alarms().values() for metric in self.metrics(alarm)}
         expected = {("AWS/Lambda", "Errors", (("FunctionName", f"<{name}>"),)) for name in self.functions()}
-        for name in self.functions().keys() - {"HealthCheckFunction", "EventsFunction", "RevokeFunction"}:
+        for name in self.functions().keys() - {"HealthCheckFunction", "EventsFunction", "RevokeFunction", "TokenFunction"}:
             expected.add(("AWS/Lambda", "Throttles", (("FunctionName", f"<{name}>"),)))
         for name in ["5xx", "IntegrationLatency"]:
             expected.add(("AWS/ApiGateway", name, (("ApiId", "<HttpApi>"),)))
@@ -577,6 +641,7 @@ class Observability(Templates):
         of_sweeps = ["SweepPeriods", "OldestCheckPeriods", "MassFailureHeld", "ChecksOurFault", "ChecksAnotherAddress", "Unreadable"]
         for name in [*of_sweeps, "RenewalsLost", "RenewalsPostponed"]:
             expected.add(("EvoSync/Connections", name, (("FunctionName", "<HealthCheckFunction>"),)))
+        expected.add(("EvoSync/Connections", "RenewalsLost", (("FunctionName", "<TokenFunction>"),)))
         expected.add(("EvoSync/Connections", "RevocationsFailed", (("FunctionName", "<RevokeFunction>"),)))
         ours, providers = ["app_rejected", "storage"], ["provider_unavailable", "provider_error", "token_exchange", "no_token", "profile"]
         for code in ours + providers:
@@ -599,7 +664,9 @@ class Observability(Templates):
             ("RenewalBudgetSpent", "Maximum", SCHEDULE_SECONDS, 1),
         ]:
             alarm = alarms[name]
-            self.assertEqual((alarm["Statistic"], int(alarm["Period"]), alarm["Threshold"]), (statistic, seconds, threshold), name)
+            queries = [query["MetricStat"] for query in alarm.get("Metrics", []) if "MetricStat" in query]
+            watched = [(query["Stat"], query["Period"]) for query in queries] or [(alarm["Statistic"], int(alarm["Period"]))]
+            self.assertEqual((set(watched), alarm["Threshold"]), ({(statistic, seconds)}, threshold), name)
             self.assertEqual(alarm["ComparisonOperator"], "GreaterThanOrEqualToThreshold", name)
         self.assertIn("the address that the functions leave from", alarms["AddressRefused"]["AlarmDescription"])
 

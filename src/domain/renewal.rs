@@ -11,6 +11,10 @@ use super::OfflineReason;
 /// A renewal takes seconds. Whoever has not concluded an older claim is gone, and its outcome is unknown.
 const UNDER_WAY_FOR: SignedDuration = SignedDuration::from_mins(20);
 
+/// A refusal is asked about once more, and after that only so often: while a mass failure is held back, its
+/// connections must not spend the day's budget.
+const REFUSED_AGAIN_AFTER: SignedDuration = SignedDuration::from_hours(6);
+
 /// A renewal that was begun and brought no new tokens so far.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RenewalClaim {
@@ -18,8 +22,8 @@ pub struct RenewalClaim {
     pub id: String,
     /// When it was begun.
     pub at: Timestamp,
-    /// Whether the provider has refused the refresh token.
-    pub is_refused: bool,
+    /// How often the provider has refused the refresh token, one renewal after the other.
+    pub refusals: u8,
     /// Whether the outcome of an earlier renewal with the same refresh token was never known.
     pub after_loss: bool,
 }
@@ -34,14 +38,20 @@ pub enum Spending {
     },
     /// Somebody else is renewing, or was when it was lost, while the access token may still work.
     Kept,
-    /// The provider refused the refresh token, and the connection is offline: there is nothing more to try.
+    /// The provider refused the refresh token, and there is nothing to try now.
     Over,
 }
 
 impl RenewalClaim {
     /// A claim that begins at `at`.
     pub fn new(random: [u8; 16], at: Timestamp, after_loss: bool) -> Self {
-        Self { id: format!("{:032x}", u128::from_be_bytes(random)), at, is_refused: false, after_loss }
+        Self { id: format!("{:032x}", u128::from_be_bytes(random)), at, refusals: 0, after_loss }
+    }
+
+    /// The same after a further refusal.
+    #[must_use]
+    pub fn refused(self) -> Self {
+        Self { refusals: self.refusals.saturating_add(1), ..self }
     }
 
     /// Why the connection is offline once the refresh token is refused.
@@ -55,12 +65,14 @@ impl Spending {
     /// more: only then may a refresh token be spent that was refused or that may be spent already.
     pub fn of(claim: Option<&RenewalClaim>, is_online: bool, access_is_dead: bool, now: Timestamp) -> Self {
         let Some(claim) = claim else { return Self::Allowed { after_loss: false } };
-        let is_under_way = now.duration_since(claim.at) < UNDER_WAY_FOR;
-        match claim.is_refused {
-            true if !is_online => Self::Over,
-            true if access_is_dead => Self::Allowed { after_loss: claim.after_loss },
-            false if access_is_dead && !is_under_way => Self::Allowed { after_loss: true },
-            _ => Self::Kept,
+        let age = now.duration_since(claim.at);
+        match claim.refusals {
+            1.. if !is_online => Self::Over,
+            _ if !access_is_dead => Self::Kept,
+            0 if age < UNDER_WAY_FOR => Self::Kept,
+            0 => Self::Allowed { after_loss: true },
+            2.. if age < REFUSED_AGAIN_AFTER => Self::Over,
+            1.. => Self::Allowed { after_loss: claim.after_loss },
         }
     }
 }
@@ -69,8 +81,8 @@ impl Spending {
 mod tests {
     use super::*;
 
-    fn claim(is_refused: bool) -> RenewalClaim {
-        RenewalClaim { is_refused, ..RenewalClaim::new([1; 16], Timestamp::UNIX_EPOCH, false) }
+    fn claim(refusals: u8) -> RenewalClaim {
+        RenewalClaim { refusals, ..RenewalClaim::new([1; 16], Timestamp::UNIX_EPOCH, false) }
     }
 
     fn after(minutes: i64) -> Timestamp {
@@ -87,7 +99,7 @@ mod tests {
 
     #[test]
     fn what_may_be_spent_already_is_kept_while_the_access_token_lives_and_for_twenty_minutes() {
-        let claim = claim(false);
+        let claim = claim(0);
         assert_eq!(Spending::of(Some(&claim), true, false, after(600)), Spending::Kept);
         assert_eq!(Spending::of(Some(&claim), true, true, after(19)), Spending::Kept);
         let late = Spending::of(Some(&claim), true, true, after(20));
@@ -95,18 +107,26 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_asked_again_until_it_is_believed() {
-        let claim = claim(true);
-        assert_eq!(Spending::of(Some(&claim), true, false, after(1)), Spending::Kept);
-        let again = Spending::of(Some(&claim), true, true, after(1));
-        assert_eq!(again, Spending::Allowed { after_loss: false });
-        assert_eq!(Spending::of(Some(&claim), false, true, after(600)), Spending::Over);
+    fn a_refusal_is_asked_about_once_more_and_after_that_every_six_hours() {
+        let allowed = Spending::Allowed { after_loss: false };
+        let spending = |refusals, minutes| Spending::of(Some(&claim(refusals)), true, true, after(minutes));
+        assert_eq!((spending(1, 1), spending(2, 1)), (allowed, Spending::Over));
+        assert_eq!(
+            (spending(2, 359), spending(2, 360), spending(9, 360)),
+            (Spending::Over, allowed, allowed)
+        );
+        assert_eq!(Spending::of(Some(&claim(1)), true, false, after(1)), Spending::Kept);
+    }
+
+    #[test]
+    fn a_refusal_that_turned_a_connection_red_is_never_asked_about_again() {
+        assert_eq!(Spending::of(Some(&claim(2)), false, true, after(60_000)), Spending::Over);
     }
 
     #[test]
     fn a_refusal_after_a_loss_says_so() {
-        assert_eq!(claim(true).reason(), OfflineReason::TokenRejected);
-        let lost = RenewalClaim { after_loss: true, ..claim(true) };
+        assert_eq!(claim(2).reason(), OfflineReason::TokenRejected);
+        let lost = RenewalClaim { after_loss: true, ..claim(2) };
         assert_eq!(lost.reason(), OfflineReason::RenewalLost);
     }
 }

@@ -38,7 +38,7 @@ pub(in crate::store) mod connection {
     pub(in crate::store) const RENEWAL: &str = "renewal";
     pub(in crate::store) const RENEWAL_ID: &str = "id";
     pub(in crate::store) const RENEWAL_AT: &str = "at";
-    pub(in crate::store) const RENEWAL_REFUSED: &str = "refused";
+    pub(in crate::store) const RENEWAL_REFUSALS: &str = "refusals";
     pub(in crate::store) const RENEWAL_AFTER_LOSS: &str = "after_loss";
 }
 

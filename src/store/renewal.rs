@@ -24,7 +24,7 @@ pub trait RenewalStore: Send + Sync {
     /// Takes back a claim of a renewal that has spent nothing.
     fn release<'a>(&'a self, stored: &'a StoredConnection, claim: &'a RenewalClaim) -> Answer<'a, ()>;
 
-    /// Notes that the provider refused the refresh token.
+    /// Notes a claim's refusals.
     fn note_refusal<'a>(&'a self, stored: &'a StoredConnection, claim: &'a RenewalClaim) -> Answer<'a, ()>;
 
     /// Replaces the tokens and removes the claim, provided that it stands. False where it does not: the row was
@@ -149,9 +149,9 @@ impl Tables<'_> {
     ) -> Result<(), StoreError> {
         let update = self
             .of_claim(stored, claim)
-            .update_expression("SET #renewal.#refused = :true")
-            .expression_attribute_names("#refused", c::RENEWAL_REFUSED)
-            .expression_attribute_values(":true", AttributeValue::Bool(true));
+            .update_expression("SET #renewal.#refusals = :refusals")
+            .expression_attribute_names("#refusals", c::RENEWAL_REFUSALS)
+            .expression_attribute_values(":refusals", n(claim.refusals.into()));
         row_after(update, "note a refused renewal").await.map(drop)
     }
 
@@ -265,7 +265,7 @@ fn item_of(claim: &RenewalClaim) -> Item {
     Item::from([
         (c::RENEWAL_ID.to_owned(), s(&claim.id)),
         (c::RENEWAL_AT.to_owned(), rfc3339(claim.at)),
-        (c::RENEWAL_REFUSED.to_owned(), AttributeValue::Bool(claim.is_refused)),
+        (c::RENEWAL_REFUSALS.to_owned(), n(claim.refusals.into())),
         (c::RENEWAL_AFTER_LOSS.to_owned(), AttributeValue::Bool(claim.after_loss)),
     ])
 }
@@ -277,7 +277,9 @@ pub(super) fn claim_of(row: &Item) -> Option<RenewalClaim> {
     Some(RenewalClaim {
         id: rows::text(claim, c::RENEWAL_ID).unwrap_or_default().to_owned(),
         at: rows::time(claim, c::RENEWAL_AT).unwrap_or(Timestamp::UNIX_EPOCH),
-        is_refused: flag(c::RENEWAL_REFUSED),
+        refusals: rows::number(claim, c::RENEWAL_REFUSALS)
+            .and_then(|count| count.try_into().ok())
+            .unwrap_or(0),
         after_loss: flag(c::RENEWAL_AFTER_LOSS),
     })
 }

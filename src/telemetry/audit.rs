@@ -15,9 +15,10 @@ pub fn record_session(event: SessionEvent, user: &UserId) {
 pub fn record_token(user: &UserId, provider: Provider, outcome: &str, version: Option<&str>) {
     let (user, provider) = (user.as_str(), provider.key());
     tracing::info!(target: TARGET, event = "token", outcome, user, provider, version);
-    match version {
-        Some(_) => tracing::info!(target: METRICS, TokensIssued = 1),
-        None => tracing::info!(target: METRICS, TokensRefused = 1, ErrorCode = outcome),
+    if version.is_some() {
+        tracing::info!(target: METRICS, TokensIssued = 1);
+    } else {
+        tracing::info!(target: METRICS, TokensRefused = 1, ErrorCode = outcome);
     }
 }
 

@@ -63,6 +63,8 @@ pub(crate) enum Checked {
     NotCheckable,
     /// Its tokens are to be renewed, and the day's budget is spent.
     Postponed,
+    /// Its tokens are to be renewed, and the provider does not renew any now.
+    GivenUp,
     /// It was reconnected, removed or renewed in the meantime.
     Superseded,
 }
@@ -74,6 +76,8 @@ pub(crate) struct Verdict {
     pub(crate) scopes: Option<Scopes>,
     /// What became of the renewal, where one was asked for and answered.
     pub(crate) renewal: Option<Renewed>,
+    /// Whether the provider wanted another address before the renewal.
+    pub(crate) was_elsewhere: bool,
 }
 
 /// The answer to a renewal.
@@ -85,7 +89,15 @@ pub(crate) enum Renewed {
 
 impl Checked {
     pub(crate) fn answered(liveness: Liveness) -> Self {
-        Self::Answered(Verdict { liveness, scopes: None, renewal: None })
+        Self::Answered(Verdict { liveness, scopes: None, renewal: None, was_elsewhere: false })
+    }
+
+    /// The same, where the provider wanted another address before.
+    fn after_another_address(self) -> Self {
+        match self {
+            Self::Answered(verdict) => Self::Answered(Verdict { was_elsewhere: true, ..verdict }),
+            other => other,
+        }
     }
 
     /// The same, after a renewal.
@@ -140,7 +152,7 @@ impl Checker<'_> {
             return self.ask(stored, &tokens, asked).await;
         };
         if stored.connection.expiry.is_some_and(|expiry| expiry.at <= now) {
-            return match renewing.renew(self, &asked.limit, stored, tokens, true).await {
+            return match renewing.renew(self, stored, tokens, true).await {
                 Ok(tokens) => self.ask(stored, &tokens, asked).await.after(Renewed::Yes),
                 Err(checked) => checked,
             };
@@ -152,8 +164,11 @@ impl Checker<'_> {
             Liveness::Unknown(Unknown::AnotherAddress) => true,
             _ => return answer,
         };
-        match renewing.renew(self, &asked.limit, stored, tokens, !is_elsewhere).await {
-            Ok(tokens) => self.ask(stored, &tokens, asked).await.after(Renewed::Yes),
+        match renewing.renew(self, stored, tokens, !is_elsewhere).await {
+            Ok(tokens) => {
+                let checked = self.ask(stored, &tokens, asked).await.after(Renewed::Yes);
+                if is_elsewhere { checked.after_another_address() } else { checked }
+            }
             // The access token works, though not from here, so that nothing else is a verdict on it.
             Err(Checked::Answered(_)) if is_elsewhere => answer,
             Err(checked) => checked,
@@ -208,7 +223,9 @@ impl Checker<'_> {
         asked.limit.settle(&turn, &answer);
         match answer.liveness {
             Liveness::Unknown(_) => None,
-            liveness => Some(Verdict { liveness, scopes: answer.scopes, renewal: None }),
+            liveness => {
+                Some(Verdict { liveness, scopes: answer.scopes, renewal: None, was_elsewhere: false })
+            }
         }
     }
 

@@ -83,11 +83,12 @@ impl Closing<'_> {
                     found.entry(provider).or_default().candidates.push((stored, verdict));
                 }
                 Checked::Answered(verdict) => {
-                    summary.count_renewal(&stored, verdict.renewal);
+                    summary.count_renewal(&stored, &verdict);
                     settled.push((stored, verdict));
                 }
                 Checked::Superseded => summary.superseded += 1,
                 Checked::Postponed => summary.postponed += 1,
+                Checked::GivenUp => summary.unreached += 1,
                 Checked::NotReached if self.checker.has_given_up(&stored) => summary.unreached += 1,
                 Checked::NotReached => return Ok(false),
                 Checked::NotCheckable => summary.malformed += 1,

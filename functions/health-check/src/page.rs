@@ -132,18 +132,23 @@ impl PageChecker<'_> {
             return false;
         }
         let Some(tried) = stored.last_attempt_at.filter(|_| !self.run.forced) else { return true };
-        let period = match awaits_renewal {
-            true => sweep,
-            false => connection.check_period(stored.updated_at, by, self.cadence),
-        };
+        let usual = || connection.check_period(stored.updated_at, by, self.cadence);
+        let period = if awaits_renewal { sweep } else { usual() };
         by.duration_since(tried) >= period * 4 / 5
     }
 
+    /// How long a connection has waited since its last check. Between two renewals there is none, so that what
+    /// counts then is how late the renewal is.
     fn age_in_periods(&self, stored: &StoredConnection) -> f64 {
         let now = self.checker.platform.clock.now();
         let Some(checked) = stored.connection.last_checked_at else { return f64::from(u32::MAX) };
+        let (age, Cadence { sweep, renewal }) = (now.duration_since(checked), self.cadence);
+        if stored.connection.awaits_renewal(now) && self.checker.renews(stored) {
+            let late = age.checked_sub(renewal).unwrap_or_default().as_secs_f64();
+            return age.as_secs_f64() / renewal.as_secs_f64() + late.max(0.0) / sweep.as_secs_f64();
+        }
         let period = stored.connection.check_period(stored.updated_at, now, self.cadence);
-        now.duration_since(checked).as_secs_f64() / period.as_secs_f64()
+        age.as_secs_f64() / period.as_secs_f64()
     }
 
     fn note_waiting(&self, stored: &StoredConnection, page: &mut CheckedPage) {
@@ -157,6 +162,11 @@ impl PageChecker<'_> {
             Checked::Answered(verdict) => verdict,
             Checked::Superseded => {
                 page.summary.superseded += 1;
+                return None;
+            }
+            Checked::GivenUp => {
+                page.summary.unreached += 1;
+                self.note_waiting(&stored, page);
                 return None;
             }
             Checked::Postponed => {
@@ -176,7 +186,7 @@ impl PageChecker<'_> {
             }
         };
         let liveness = verdict.liveness;
-        page.summary.count_renewal(&stored, verdict.renewal);
+        page.summary.count_renewal(&stored, &verdict);
         let is_suspicious = stored.connection.is_online
             && matches!(liveness, Liveness::Dead(reason) if reason != OfflineReason::TokenExpired);
         let update = if is_suspicious {

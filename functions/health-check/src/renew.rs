@@ -7,20 +7,26 @@ use evosync_connections::error_chain::chain;
 use evosync_connections::providers::Renew;
 use evosync_connections::renewal::{Denied, Outcome, Renewer};
 use evosync_connections::store::sweep::StoredConnection;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::check::{Checked, Checker, Renewed};
 use crate::rate_limit::RateLimit;
 
+/// What a renewal may take, its save included: none begins later than so long before the deadline's margin.
+const RENEWAL_TAKES: SignedDuration = SignedDuration::from_secs(30);
+
 /// A provider's renewals in one invocation.
 pub(crate) struct Renewing<'a> {
     provider: &'a dyn Renew,
+    /// Another host than the one that checks are asked of, with a rate and outages of its own.
+    limit: RateLimit,
     /// Whether the day's budget is spent, as far as this invocation knows.
     is_spent: AtomicBool,
 }
 
 impl<'a> Renewing<'a> {
-    pub(crate) fn new(provider: &'a dyn Renew) -> Self {
-        Self { provider, is_spent: AtomicBool::new(false) }
+    pub(crate) fn new(provider: &'a dyn Renew, limit: RateLimit) -> Self {
+        Self { provider, limit, is_spent: AtomicBool::new(false) }
     }
 
     /// Renews a connection's tokens if its row, the budget and the rate let it. The new tokens, or the result
@@ -28,13 +34,12 @@ impl<'a> Renewing<'a> {
     pub(crate) async fn renew(
         &self,
         checker: &Checker<'_>,
-        limit: &RateLimit,
         stored: &mut StoredConnection,
         tokens: TokenSet,
         access_is_dead: bool,
     ) -> Result<TokenSet, Checked> {
-        if self.is_spent.load(Ordering::Relaxed) {
-            return Err(Checked::Postponed);
+        if self.limit.has_given_up() {
+            return Err(Checked::GivenUp);
         }
         let renewer = Renewer {
             store: checker.store,
@@ -42,14 +47,22 @@ impl<'a> Renewing<'a> {
             table: checker.store.table(),
             platform: checker.platform,
         };
-        let per_day = self.provider.budget().sweep;
+        // Once it is spent, nobody else of this invocation asks the table.
+        let per_day = if self.is_spent.load(Ordering::Relaxed) { 0 } else { self.provider.budget().sweep };
         let permit = renewer.permit(self.provider, stored, access_is_dead, per_day).await;
         let permit = permit.map_err(|denied| self.denied(denied, stored))?;
-        let Some(turn) = limit.turn(checker.deadline).await else { return Err(Checked::NotReached) };
+        let Some(turn) = self.limit.turn(checker.deadline).await else {
+            return Err(if self.limit.has_given_up() { Checked::GivenUp } else { Checked::NotReached });
+        };
+        let end = checker.platform.clock.now().saturating_add(RENEWAL_TAKES).unwrap_or(Timestamp::MAX);
+        if !checker.deadline.allows(end) {
+            self.limit.abandon(&turn);
+            return Err(Checked::NotReached);
+        }
         let outcome = renewer.renew(self.provider, stored, tokens, &permit).await;
         match outcome.answer() {
-            Some(answer) => limit.settle(&turn, &answer),
-            None => limit.abandon(&turn),
+            Some(answer) => self.limit.settle(&turn, &answer),
+            None => self.limit.abandon(&turn),
         }
         match outcome {
             Outcome::Renewed(tokens) => Ok(tokens),

@@ -10,7 +10,7 @@ use evosync_connections::telemetry::METRICS;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::check::{HELD, Renewed, SUSPECTED};
+use crate::check::{HELD, Renewed, SUSPECTED, Verdict};
 
 /// The counts of a run, or of a part of one.
 #[derive(Serialize, Deserialize, Clone, Default, Debug, PartialEq)]
@@ -42,7 +42,8 @@ pub struct Summary {
     pub inconclusive: u64,
     /// Checks that failed because of our configuration, such as a missing key or a rejected app.
     pub our_fault: u64,
-    /// Checks that the provider refused since we call from another address than the tokens are bound to.
+    /// Checks that the provider refused since we call from another address than the tokens are bound to, also
+    /// where a renewal from here has put that right.
     pub another_address: u64,
     /// Connections whose renewal waits for another day, since the budget is spent.
     pub postponed: u64,
@@ -133,10 +134,11 @@ impl Summary {
         }
     }
 
-    /// Counts a renewal that succeeded.
-    pub(crate) fn count_renewal(&mut self, stored: &StoredConnection, renewal: Option<Renewed>) {
-        if renewal == Some(Renewed::Yes) {
+    /// Counts a renewal that succeeded, and an address that it has put right.
+    pub(crate) fn count_renewal(&mut self, stored: &StoredConnection, verdict: &Verdict) {
+        if verdict.renewal == Some(Renewed::Yes) {
             add_to(&mut self.renewed, stored.connection.provider.key(), 1);
+            self.another_address += u64::from(verdict.was_elsewhere);
         }
     }
 

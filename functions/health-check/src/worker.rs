@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use evosync_connections::providers::Check;
 use evosync_connections::sealing::TokenKeys;
 use evosync_connections::store::StoreError;
 use evosync_connections::store::sweep::{
@@ -311,14 +310,18 @@ impl<'a> Worker<'a> {
 
     fn checker(&self, run: &Run, attempt: String, rps: f64) -> Checker<'_> {
         let platform = &self.function.platform;
-        let asked = |provider, check: &'a Box<dyn Check>| Asked {
-            check: check.as_ref(),
-            renewing: self.function.renewers.get(provider).map(|renew| Renewing::new(renew.as_ref())),
-            limit: RateLimit::new(platform.clock.clone(), rps, self.concurrency()),
+        let limit = || RateLimit::new(platform.clock.clone(), rps, self.concurrency());
+        let renewing = |provider| {
+            let renew = self.function.renewers.get(provider);
+            renew.map(|renew| Renewing::new(renew.as_ref(), limit()))
         };
         let checker = Checker {
             store: self.store,
-            providers: self.function.providers.map(asked),
+            providers: self.function.providers.map(|provider, check| Asked {
+                check: check.as_ref(),
+                renewing: renewing(provider),
+                limit: limit(),
+            }),
             keys: self.keys,
             platform,
             deadline: self.deadline,

@@ -40,6 +40,17 @@ pub(crate) enum Round {
     Again,
 }
 
+/// Why a token is renewed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// Its time is short. It is handed out for what it has where it cannot be renewed.
+    TimeIsShort,
+    /// The provider refuses it.
+    IsDead,
+    /// The provider answers it from another address only.
+    IsElsewhere,
+}
+
 /// A connection with its tokens open.
 pub(crate) struct Opened<'a> {
     pub(crate) stored: StoredConnection,
@@ -109,7 +120,7 @@ impl<'a> Issue<'a> {
     async fn with_enough_time(self, opened: Opened<'_>) -> Result<Round, Refusal> {
         match time_left(&opened.stored, self.now()) {
             Some(left) if left < self.request.min_ttl.max(SignedDuration::from_secs(1)) => {
-                self.renew(opened, false).await
+                self.renew(opened, Why::TimeIsShort).await
             }
             _ => Ok(self.hand_out(opened)),
         }
@@ -117,12 +128,12 @@ impl<'a> Issue<'a> {
 
     /// Renews, by the algorithm of the sweep and before it in the day's budget. A token that cannot be renewed
     /// now is handed out for the time it has, unless the provider refuses it.
-    pub(crate) async fn renew(self, opened: Opened<'_>, is_refused: bool) -> Result<Round, Refusal> {
+    pub(crate) async fn renew(self, opened: Opened<'_>, why: Why) -> Result<Round, Refusal> {
         let Opened { mut stored, tokens, keys, check } = opened;
         let left = time_left(&stored, self.now());
-        let access_is_dead = is_refused || left.is_some_and(|left| !left.is_positive());
+        let access_is_dead = why == Why::IsDead || left.is_some_and(|left| !left.is_positive());
         let last_resort = |refusal, stored, tokens, keys| {
-            if !is_refused && left.is_none_or(|left| left >= WORTH_IT) {
+            if why == Why::TimeIsShort && left.is_none_or(|left| left >= WORTH_IT) {
                 return Ok(self.hand_out(Opened { stored, tokens, keys, check }));
             }
             Err(refusal)
@@ -137,7 +148,7 @@ impl<'a> Issue<'a> {
             table: self.function.store.table(),
             platform: &self.function.platform,
         };
-        let was_refused_before = stored.renewal.as_ref().is_some_and(|claim| claim.is_refused);
+        let was_refused_before = stored.renewal.as_ref().is_some_and(|claim| claim.refusals > 0);
         let per_day = renew.budget().all;
         let permit = match renewer.permit(renew.as_ref(), &stored, access_is_dead, per_day).await {
             Ok(permit) => permit,
@@ -150,7 +161,7 @@ impl<'a> Issue<'a> {
                 let opened = Opened { stored, tokens, keys, check };
                 return self.refused_to_renew(opened, was_refused_before).await;
             }
-            Outcome::Refused(_) => Refusal::ReconnectNeeded,
+            Outcome::Refused(_) => Refusal::try_later(SOON),
             Outcome::Unspent(answer) => {
                 let asked = answer.rate_limited.and_then(|limited| limited.retry_after);
                 let asked = asked.and_then(|wait| i64::try_from(wait.as_secs()).ok());
@@ -189,7 +200,8 @@ fn time_left(stored: &StoredConnection, now: Timestamp) -> Option<SignedDuration
 fn refusal_of(denied: &Denied) -> Refusal {
     match denied {
         Denied::Kept => Refusal::try_later(SOON),
-        Denied::Over(reason) => Refusal::of(Some(*reason)),
+        // The sweep decides whether it is believed.
+        Denied::Over(_) => Refusal::try_later(MUCH_LATER),
         Denied::NotReady(error) => failed(error, MUCH_LATER),
         Denied::BudgetSpent => {
             tracing::error!("the day's budget of renewals is spent");

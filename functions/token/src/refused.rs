@@ -11,7 +11,7 @@ use evosync_connections::store::sweep::{Attempt, RowKey, RowUpdate, RowVerdict, 
 use jiff::SignedDuration;
 
 use crate::answer::Refusal;
-use crate::issue::{Issue, Opened, Round};
+use crate::issue::{Issue, Opened, Round, Why};
 
 /// A connection is checked once in so many seconds, however often workers complain.
 const CHECK_EVERY: SignedDuration = SignedDuration::from_secs(60);
@@ -43,8 +43,12 @@ impl Issue<'_> {
                 self.record(&opened.stored, &answer).await?;
                 Ok(self.hand_out(opened))
             }
-            Liveness::Dead(OfflineReason::TokenRejected) if can_be_renewed => self.renew(opened, true).await,
-            Liveness::Unknown(Unknown::AnotherAddress) if can_be_renewed => self.renew(opened, true).await,
+            Liveness::Dead(OfflineReason::TokenRejected) if can_be_renewed => {
+                self.renew(opened, Why::IsDead).await
+            }
+            Liveness::Unknown(Unknown::AnotherAddress) if can_be_renewed => {
+                self.renew(opened, Why::IsElsewhere).await
+            }
             Liveness::Dead(_) => self.broken_if_confirmed(opened).await,
             Liveness::Unknown(_) => {
                 self.record(&opened.stored, &answer).await?;
@@ -65,7 +69,7 @@ impl Issue<'_> {
             return self.broken(opened.stored, claim.reason()).await;
         }
         self.function.platform.clock.sleep(PAUSE).await;
-        Box::pin(self.renew(opened, true)).await
+        Box::pin(self.renew(opened, Why::IsDead)).await
     }
 
     async fn broken_if_confirmed(self, opened: Opened<'_>) -> Result<Round, Refusal> {
@@ -142,12 +146,11 @@ impl Issue<'_> {
             resealed: None,
         };
         match self.function.store.record(&[update]).await.pop() {
-            Some(Ok(_)) => Ok(()),
             Some(Err(error)) => {
                 tracing::error!(error = chain(&error), "cannot record the verdict");
                 Err(Refusal::try_later(CHECK_EVERY.as_secs()))
             }
-            None => Ok(()),
+            _ => Ok(()),
         }
     }
 }

@@ -166,9 +166,9 @@ async fn keeps_the_promises_of_a_renewal(store: &dyn SweepStore) {
     store.note_refusal(&before, &second).await.unwrap();
     store.release(&before, &second).await.unwrap();
     assert_eq!(read().await.renewal, Some(first.clone()), "not theirs to change");
-    store.note_refusal(&before, &first).await.unwrap();
+    store.note_refusal(&before, &first.clone().refused()).await.unwrap();
     let refused = read().await;
-    assert!(refused.renewal.as_ref().unwrap().is_refused);
+    assert_eq!(refused.renewal.as_ref().unwrap().refusals, 1);
     assert!(store.claim(&refused, &second).await.unwrap(), "taken over by whoever has seen it");
     store.release(&refused, &second).await.unwrap();
     let free = read().await;

@@ -18,7 +18,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
-use crate::families::Families;
+use crate::families::{Families, Family};
 use crate::memory::Memory;
 use crate::world::{World, on_virtual_time, user};
 
@@ -121,10 +121,10 @@ fn run(case: Case, order: &[usize]) -> bool {
     let keys = world.keys.now();
     let store = Steps(world.store.clone());
     let platform = platform(&world);
-    let renewer = Renewer { store: &store, keys: &keys, table: "connections", platform: &platform };
+    let renewer = Renewer { store: &store, keys, table: "connections", platform: &platform };
     let key = RowKey::new(&user(0), Provider::Vk);
     let before = world.store.tables().rows[&key].clone();
-    let tokens = open(&keys, &before);
+    let tokens = open(keys, &before);
     let mut rows = [before.clone(), before.clone()];
     let renew = async |row: &mut StoredConnection| {
         let permit = renewer.permit(&vk, row, false, u32::MAX).await.unwrap();
@@ -162,7 +162,7 @@ fn run(case: Case, order: &[usize]) -> bool {
     drop(renewals);
     let families = vk.families.lock().unwrap();
     assert_eq!(families.needless_reuses, [""; 0], "{case:?} {order:?}");
-    assert!(!families.by_name.values().any(|family| family.is_compromised()), "{case:?} {order:?}");
+    assert!(!families.by_name.values().any(Family::is_compromised), "{case:?} {order:?}");
     let tables = world.store.tables();
     let row = tables.rows.get(&key);
     if has_acted && case.person == Person::Disconnects {
@@ -172,7 +172,7 @@ fn run(case: Case, order: &[usize]) -> bool {
         let row = row.unwrap();
         assert_ne!(row.generation, before.generation);
         assert!(row.renewal.is_none() && row.token_seq == 0, "{case:?} {order:?}");
-        assert!(open(&keys, row).access.secret().ends_with("#0"), "its own tokens: {case:?} {order:?}");
+        assert!(open(keys, row).access.secret().ends_with("#0"), "its own tokens: {case:?} {order:?}");
     }
     if is_over && !case.loses && case.killed_after.is_none() {
         let rotated = families.by_name.values().any(|family| !family.renewed_at.is_empty());
@@ -180,7 +180,7 @@ fn run(case: Case, order: &[usize]) -> bool {
         if case.person == Person::Away {
             let row = row.unwrap();
             assert_eq!((row.token_seq, &row.renewal), (1, &None), "renewed once: {order:?}");
-            assert!(open(&keys, row).access.secret().ends_with("#1"));
+            assert!(open(keys, row).access.secret().ends_with("#1"));
         } else {
             assert_eq!(
                 is_given_back,

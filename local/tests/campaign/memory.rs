@@ -360,8 +360,8 @@ impl RenewalStore for Memory {
     fn note_refusal<'a>(&'a self, stored: &'a StoredConnection, claim: &'a RenewalClaim) -> Answer<'a, ()> {
         self.call(|tables| {
             let row = tables.of_claim(stored, claim);
-            if let Some(claim) = row.and_then(|row| row.renewal.as_mut()) {
-                claim.is_refused = true;
+            if let Some(found) = row.and_then(|row| row.renewal.as_mut()) {
+                found.refusals = claim.refusals;
             }
         })
     }
@@ -387,9 +387,9 @@ impl RenewalStore for Memory {
 
     fn count(&self, counter: Counter, at: Timestamp, limit: u32) -> Answer<'_, bool> {
         self.call(move |tables| {
-            let counted = tables.counters.entry(counter.row(at)).or_default();
-            let is_left = *counted < limit;
-            *counted += u32::from(is_left);
+            let so_far = tables.counters.entry(counter.row(at)).or_default();
+            let is_left = *so_far < limit;
+            *so_far += u32::from(is_left);
             is_left
         })
     }

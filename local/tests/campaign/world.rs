@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use evosync_connections::config::Sweep;
@@ -22,6 +23,7 @@ use health_check::{Function, KeySource, PartMessage, Queue};
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::Context;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::families::Families;
@@ -129,42 +131,62 @@ impl Check for Provided {
 }
 
 /// The token keys, which may be rotated.
-#[derive(Clone)]
-pub(crate) struct Keys(Arc<Mutex<&'static str>>);
+#[derive(Clone, Default)]
+pub(crate) struct Keys {
+    are_rotated: Arc<AtomicBool>,
+}
 
 const FIRST_KEY: &str = r#"{"current":"1","1":"the first key of thirty-two characters."}"#;
 const SECOND_KEY: &str = r#"{"current":"2","1":"the first key of thirty-two characters.","2":"the second key of thirty-two characters"}"#;
 
 impl Keys {
     pub(crate) fn rotate(&self) {
-        *self.0.lock().unwrap() = SECOND_KEY;
+        self.are_rotated.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn now(&self) -> TokenKeys {
-        TokenKeys::parse(*self.0.lock().unwrap()).unwrap()
+    /// The keys as they are now, derived once for all schedules.
+    pub(crate) fn now(&self) -> &'static TokenKeys {
+        static FIRST: LazyLock<TokenKeys> = LazyLock::new(|| TokenKeys::parse(FIRST_KEY).unwrap());
+        static SECOND: LazyLock<TokenKeys> = LazyLock::new(|| TokenKeys::parse(SECOND_KEY).unwrap());
+        if self.are_rotated.load(Ordering::Relaxed) { &SECOND } else { &FIRST }
     }
 }
 
 impl KeySource for Keys {
     fn reread(&self) -> BoxFuture<'_, Result<TokenKeys, SecretError>> {
-        std::future::ready(Ok(self.now())).boxed()
+        let text = if self.are_rotated.load(Ordering::Relaxed) { SECOND_KEY } else { FIRST_KEY };
+        std::future::ready(Ok(TokenKeys::parse(text).unwrap())).boxed()
     }
 }
 
 /// Messages that wait to be delivered.
 #[derive(Clone, Default)]
-pub(crate) struct Messages(Arc<Mutex<Vec<PartMessage>>>);
+pub(crate) struct Messages {
+    waiting: Arc<Mutex<Vec<PartMessage>>>,
+    sent: Arc<Notify>,
+}
 
 impl Queue for Messages {
     fn send(&self, message: PartMessage) -> BoxFuture<'_, ()> {
-        self.0.lock().unwrap().push(message);
+        self.waiting.lock().unwrap().push(message);
+        self.sent.notify_one();
         std::future::ready(()).boxed()
     }
 }
 
 impl Messages {
+    /// Waits until there is a message.
+    pub(crate) async fn next(&self, random: &Random) -> PartMessage {
+        loop {
+            if let Some(message) = self.take(random) {
+                return message;
+            }
+            self.sent.notified().await;
+        }
+    }
+
     pub(crate) fn take(&self, random: &Random) -> Option<PartMessage> {
-        let mut messages = self.0.lock().unwrap();
+        let mut messages = self.waiting.lock().unwrap();
         let count = u64::try_from(messages.len()).unwrap();
         (count > 0).then(|| messages.remove(usize::try_from(random.below(count)).unwrap()))
     }
@@ -208,7 +230,7 @@ impl World {
             asked: Vec::new(),
         };
         let provider = Provided { state: Arc::new(Mutex::new(state)), random: random.clone(), started };
-        let (keys, messages) = (Keys(Arc::new(Mutex::new(FIRST_KEY))), Messages::default());
+        let (keys, messages) = (Keys::default(), Messages::default());
         let clock = Clock::new(Virtual(started));
         let platform = Platform {
             clock: clock.clone(),

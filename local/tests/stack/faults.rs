@@ -91,7 +91,7 @@ async fn functions_boot_while_everything_they_prepare_is_down() {
     }
     test.stack.aws().calls().take();
     let functions = test.stack.boot_again().await.unwrap();
-    assert_eq!(functions.len(), 10);
+    assert_eq!(functions.len(), 11);
     let tried = test.stack.aws().calls().take();
     for operation in ["BatchGetItem", "TransactWriteItems", "GetItem", "GetSecretValue"] {
         assert!(tried.iter().any(|call| call == operation), "{operation}");

@@ -16,7 +16,7 @@ async fn sweep(test: &TestStack) -> Value {
     test.stack.sweep().await.unwrap()
 }
 
-async fn renewals(test: &TestStack) -> usize {
+fn renewals(test: &TestStack) -> usize {
     test.stack.vk().take_calls().iter().filter(|call| call.path == "/id/oauth2/auth").count()
 }
 
@@ -46,17 +46,17 @@ async fn a_token_is_renewed_when_its_last_proof_is_old_and_not_because_an_hour_h
         test.clock.advance(SignedDuration::from_hours(1));
         assert_eq!(sweep(&test).await["not_due"], 1);
     }
-    assert_eq!(renewals(&test).await, 0);
+    assert_eq!(renewals(&test), 0);
     assert!(dashboard(&test).await.contains("Подключено"), "the last proof counts");
     test.clock.advance(SignedDuration::from_hours(1));
     assert_eq!(sweep(&test).await["alive"], 1);
-    assert_eq!(renewals(&test).await, 1);
+    assert_eq!(renewals(&test), 1);
     let row = test.connections().row().await;
     assert_eq!(seq(&row), Some("1"));
     assert!(!row.contains_key("renewal"));
     test.clock.advance(PERIOD);
     assert_eq!(sweep(&test).await["alive"], 1, "the new token is asked about");
-    assert_eq!(renewals(&test).await, 0);
+    assert_eq!(renewals(&test), 0);
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn an_operators_sweep_spends_no_refresh_token_before_its_time() {
     assert_eq!(sweep(&test).await["not_due"], 1);
     let asked = test.stack.invoke("health-check", &serde_json::json!({})).await.unwrap();
     assert_eq!(asked["not_due"], 1);
-    assert_eq!(renewals(&test).await, 0);
+    assert_eq!(renewals(&test), 0);
 }
 
 #[tokio::test]
@@ -77,10 +77,10 @@ async fn a_disconnected_or_revoked_account_turns_red_in_the_sweep_that_finds_it(
     let summary = sweep(&test).await;
     assert_eq!((&summary["dead"], &summary["broken"]), (&1.into(), &1.into()));
     assert_eq!(text(&test.connections().row().await, "offline_reason"), "token_rejected");
-    assert_eq!(renewals(&test).await, 2, "asked again before it is believed");
+    assert_eq!(renewals(&test), 2, "asked again before it is believed");
     test.clock.advance(SignedDuration::from_hours(30));
     sweep(&test).await;
-    assert_eq!(renewals(&test).await, 0, "and never again");
+    assert_eq!(renewals(&test), 0, "and never again");
     let again = test.merchant(ROMASHKA).await;
     assert_eq!(again.connect(ANNA).await.path(), "/connections");
     assert!(!test.connections().row().await.contains_key("renewal"));
@@ -94,7 +94,7 @@ async fn an_access_token_that_vk_refuses_early_is_renewed_before_it_is_called_de
     test.stack.vk().revoke_tokens(ANNA);
     test.clock.advance(PERIOD);
     assert_eq!(sweep(&test).await["broken"], 1);
-    assert_eq!((renewals(&test).await, test.stack.vk().reuses()), (2, 0));
+    assert_eq!((renewals(&test), test.stack.vk().reuses()), (2, 0));
 }
 
 #[tokio::test]
@@ -104,11 +104,11 @@ async fn a_lost_answer_is_not_asked_for_again_while_anything_is_left_to_lose() {
     test.clock.advance(UNTIL_DUE);
     test.stack.vk().lose_answers(1);
     assert_eq!(sweep(&test).await["transient"], 1);
-    assert_eq!(renewals(&test).await, 1, "once");
+    assert_eq!(renewals(&test), 1, "once");
     assert!(test.connections().row().await.contains_key("renewal"));
     test.clock.advance(PERIOD);
     assert_eq!(sweep(&test).await["inconclusive"], 1);
-    assert_eq!(renewals(&test).await, 0, "nothing for twenty minutes");
+    assert_eq!(renewals(&test), 0, "nothing for twenty minutes");
     assert_eq!(test.stack.vk().reuses(), 0);
     assert!(*test.connections().row().await["is_online"].as_bool().unwrap());
 
@@ -153,6 +153,26 @@ async fn a_rate_limit_spends_nothing_and_is_tried_in_the_next_sweep() {
 }
 
 #[tokio::test]
+async fn a_host_that_redirects_turns_nobody_red_and_renews_when_it_is_mended() {
+    let (test, _) = connected().await;
+    test.clock.advance(UNTIL_DUE);
+    test.stack.vk().set_fault(Fault::Redirecting);
+    for _ in 0..6 {
+        sweep(&test).await;
+        assert!(*test.connections().row().await["is_online"].as_bool().unwrap());
+        test.clock.advance(PERIOD);
+    }
+    test.stack.vk().set_fault(Fault::None);
+    for _ in 0..2 {
+        sweep(&test).await;
+        test.clock.advance(PERIOD);
+    }
+    let row = test.connections().row().await;
+    assert_eq!((seq(&row), row.contains_key("renewal")), (Some("1"), false));
+    assert_eq!(test.stack.vk().reuses(), 0);
+}
+
+#[tokio::test]
 async fn a_wrong_service_token_is_our_fault_and_spends_nothing() {
     let (test, _) = connected().await;
     test.clock.advance(UNTIL_DUE);
@@ -172,7 +192,7 @@ async fn a_change_of_address_is_renewed_once_from_here_and_is_no_dead_token() {
     test.stack.vk().change_address();
     test.clock.advance(PERIOD);
     assert_eq!(sweep(&test).await["alive"], 1, "renewed from the new address");
-    assert_eq!(renewals(&test).await, 1);
+    assert_eq!(renewals(&test), 1);
     test.stack.vk().change_address();
     test.stack.vk().set_switch(Switch::SlowDown, true);
     test.clock.advance(PERIOD);
@@ -214,7 +234,7 @@ async fn a_spent_budget_makes_connections_wait_and_turns_nobody_red() {
     test.stack.vk().take_calls();
     let summary = sweep(&test).await;
     assert_eq!((&summary["alive"], &summary["postponed"]), (&1.into(), &1.into()));
-    assert_eq!(renewals(&test).await, 1);
+    assert_eq!(renewals(&test), 1);
     test.clock.advance(PERIOD);
     assert_eq!(sweep(&test).await["postponed"], 1);
     assert!(test.connections().rows().await.iter().all(|row| *row["is_online"].as_bool().unwrap()));

@@ -86,11 +86,7 @@ async fn a_sweep_measures_what_it_found() {
 
 /// Under VK ID: tokens are renewed, then an answer is lost, and the late try after it is refused.
 async fn renew_in_vain_and_with_success() {
-    let test = TestStack::with_parameters([("VkFlow", "vk_id")]).await;
-    let merchant = test.merchant(ROMASHKA).await;
-    let consent = merchant.start_connecting().await.form("/id/authorize").with("decision", "allow");
-    let allowed = merchant.browser.submit_without_following(consent.with("account", &ANNA.to_string())).await;
-    merchant.browser.come_from_elsewhere(&allowed.location()).await;
+    let (test, _merchant) = TestStack::connected_by_vk_id().await;
     for (lost, hours) in [(0, 13), (1, 13), (0, 1)] {
         test.stack.vk().lose_answers(lost);
         test.clock.advance(jiff::SignedDuration::from_hours(hours));

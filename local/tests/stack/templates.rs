@@ -13,16 +13,21 @@ use local::testing::repeatable_entropy;
 use crate::support::TestStack;
 
 fn template() -> Template {
+    template_with(&[])
+}
+
+/// The template with further parameters.
+fn template_with(given: &[(&str, &str)]) -> Template {
     let named = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    let parameters = HashMap::from([
+    let mut parameters = HashMap::from([
         named("VkClientId", "7"),
         named("OidcIssuer", "https://issuer.example"),
         named("OidcClientId", "client"),
         named("OidcClientSecretId", "oidc"),
-        named("VkExtraCa", ""),
         named("FailedEvents", "https://sqs.example/failed-events"),
         named("SweepQueue", "https://sqs.example/sweep"),
     ]);
+    parameters.extend(given.iter().map(|(name, value)| named(name, value)));
     let attributes = HashMap::from([
         named("HttpApi.ApiEndpoint", "https://api.example"),
         named("Data.Outputs.ConnectionsTable", "connections"),
@@ -72,14 +77,23 @@ fn the_sweep_runs_every_quarter_of_an_hour() {
     assert_eq!(template().sweep_every().unwrap(), std::time::Duration::from_mins(15));
 }
 
+#[test]
+fn roots_for_vk_are_a_file_of_the_layer_or_a_text() {
+    for (given, expected) in [
+        ([("VkExtraCa", "")], ""),
+        ([("VkExtraCa", "-----BEGIN")], "-----BEGIN"),
+        ([("VkRootsFile", "vk.pem")], "/opt/vk.pem"),
+    ] {
+        let functions = template_with(&given).functions().unwrap();
+        let told = functions.iter().filter_map(|function| function.environment.get("VK_EXTRA_CA"));
+        assert_eq!(told.collect::<BTreeSet<_>>(), BTreeSet::from([&expected.to_owned()]), "{given:?}");
+    }
+}
+
 #[tokio::test]
 async fn each_function_is_given_what_it_reads_and_no_more() {
     let test = TestStack::start().await;
-    let platform = Platform {
-        clock: Clock::new(test.clock.clone()),
-        entropy: repeatable_entropy(),
-        aws: test.stack.aws().sdk_config(),
-    };
+    let platform = platform(&test);
     for spec in template().functions().unwrap() {
         let read = Arc::new(Mutex::new(BTreeSet::new()));
         for flow in ["classic", "vk_id"] {
@@ -93,6 +107,34 @@ async fn each_function_is_given_what_it_reads_and_no_more() {
         }
         let given: BTreeSet<_> = spec.environment.into_keys().collect();
         assert_eq!(given, *read.lock().unwrap(), "{}", spec.name);
+    }
+}
+
+fn platform(test: &TestStack) -> Platform {
+    Platform {
+        clock: Clock::new(test.clock.clone()),
+        entropy: repeatable_entropy(),
+        aws: test.stack.aws().sdk_config(),
+    }
+}
+
+#[tokio::test]
+async fn a_setting_that_a_flow_of_vk_lacks_stops_the_boot_and_is_named() {
+    let test = TestStack::start().await;
+    let platform = platform(&test);
+    for (flow, function, missing) in [
+        ("classic", "connect", "VK_CLIENT_ID"),
+        ("classic", "callback", "VK_CLIENT_SECRET_ID"),
+        ("vk_id", "connect", "VK_CLIENT_ID"),
+        ("vk_id", "callback", "VK_CLIENT_ID"),
+        ("vk_id", "callback", "VK_SERVICE_TOKEN_ID"),
+    ] {
+        let spec = template().functions().unwrap().into_iter().find(|spec| spec.name == function).unwrap();
+        let mut environment = spec.environment;
+        environment.insert("VK_FLOW".to_owned(), flow.to_owned());
+        environment.remove(missing);
+        let error = boot(function, &Env::of_map(environment), &platform).await.unwrap_err().to_string();
+        assert!(error.contains(missing), "{flow}: {error}");
     }
 }
 

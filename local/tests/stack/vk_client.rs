@@ -4,13 +4,16 @@
 use std::future::Future;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use evosync_connections::config::Env;
 use evosync_connections::domain::secret::AccessToken;
-use evosync_connections::domain::{Liveness, OfflineReason, TokenSet, Unknown};
+use evosync_connections::domain::{ErrorCode, Liveness, OfflineReason, TokenSet, Unknown};
 use evosync_connections::http_client::Limits;
-use evosync_connections::providers::{Subject, vk};
+use evosync_connections::providers::{Renewal, Revoked, Subject, vk};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::support::{VkCaller, VkHost};
 
 const OK: &str = r#"{"response":[{"id":42,"first_name":"A","last_name":"B"}]}"#;
 
@@ -199,14 +202,62 @@ async fn a_peer_that_is_not_there_is_a_passing_fault() {
     }
 }
 
+/// One redirect of each kind; 307 and 308 would repeat a form as it is.
+const REDIRECTS: [StatusCode; 5] = [
+    StatusCode::MOVED_PERMANENTLY,
+    StatusCode::FOUND,
+    StatusCode::SEE_OTHER,
+    StatusCode::TEMPORARY_REDIRECT,
+    StatusCode::PERMANENT_REDIRECT,
+];
+
 #[tokio::test]
 async fn redirects_are_not_followed() {
-    let target = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let location = format!("Location: http://{}/\r\n", target.local_addr().unwrap());
-    assert_eq!(
-        verdict_on_bytes(http("302 Found", &location, "")).await,
-        Liveness::Unknown(Unknown::Transient)
-    );
-    let reached = tokio::time::timeout(Duration::from_millis(50), target.accept()).await;
-    assert!(reached.is_err(), "the token did not travel on");
+    let elsewhere = VkHost::start().await;
+    for status in REDIRECTS {
+        let vk = VkHost::redirecting(status, &elsewhere).await;
+        let caller = VkCaller::of(&vk.url).await;
+        assert_eq!(caller.check().await, Liveness::Unknown(Unknown::Transient), "{status}");
+        for flow in ["classic", "vk_id"] {
+            let refusal = caller.redeem(flow).await.unwrap_err();
+            assert_eq!(refusal.code, ErrorCode::ProviderUnavailable, "{status}, {flow}");
+        }
+        let renewal = caller.renew().await;
+        assert!(matches!(renewal, Renewal::Lost(_)), "{status}: {renewal:?}");
+        caller.log_out().await;
+        for extent in ["logout", "grant"] {
+            assert!(matches!(caller.revoke(extent).await, Revoked::Transient(_)), "{status}, {extent}");
+        }
+        let by_query = caller.with("VK_TOKEN_METHOD", "get");
+        assert_eq!(by_query.redeem("classic").await.unwrap_err().code, ErrorCode::ProviderUnavailable);
+
+        let asked = [
+            "/method/users.get",
+            "/access_token",
+            "/oauth2/auth",
+            "/oauth2/auth",
+            "/oauth2/logout",
+            "/oauth2/logout",
+            "/oauth2/revoke",
+            "/access_token",
+        ];
+        assert_eq!(vk.take_heard(), asked, "{status}");
+        assert!(elsewhere.take_heard().is_empty(), "{status}: a secret has travelled on");
+    }
+}
+
+#[tokio::test]
+async fn every_call_goes_to_the_configured_hosts() {
+    let (oauth, vk_id, api) = (VkHost::start().await, VkHost::start().await, VkHost::start().await);
+    let caller = VkCaller::of(&vk_id.url).await;
+    let caller = caller.with("VK_TOKEN_URL", &format!("{}/access_token", oauth.url));
+    let caller = caller.with("VK_API_URL", &format!("{}/method", api.url));
+    assert_eq!(caller.check().await, Liveness::Alive);
+    caller.redeem("classic").await.unwrap();
+    caller.redeem("vk_id").await.unwrap();
+    assert!(matches!(caller.renew().await, Renewal::Renewed(_)));
+    assert_eq!(caller.revoke("grant").await, Revoked::Ended);
+    assert_eq!(oauth.take_heard(), ["/access_token"]);
+    assert_eq!(vk_id.take_heard(), ["/oauth2/auth", "/oauth2/auth", "/oauth2/revoke"]);
+    assert!(api.take_heard().iter().all(|path| path.starts_with("/method/")));
 }

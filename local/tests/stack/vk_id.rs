@@ -1,10 +1,12 @@
 //! Connecting under VK ID: the same journeys as under the classic flow, and what only VK ID can do.
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use std::path::Path;
+
+use jiff::SignedDuration;
 use local::vk::{Fault, Switch};
 use url::Url;
 
-use crate::support::{ANNA, IVAN, Merchant, ROMASHKA, TestStack, logged, start_log, text};
+use crate::support::{ANNA, IVAN, LAVKA, Merchant, ROMASHKA, TestStack, logged, start_log, text};
 
 async fn signed_in() -> (TestStack, Merchant) {
     let test = TestStack::with_parameters([("VkFlow", "vk_id")]).await;
@@ -188,17 +190,25 @@ async fn outages_of_vk_id_are_explained_and_save_nothing() {
 }
 
 #[tokio::test]
-async fn connections_of_both_flows_live_side_by_side() {
-    let (test, merchant) = TestStack::connected().await;
-    let classic = test.connections().row().await;
-    let other = TestStack::connected_by_vk_id().await;
-    let mut vk_id = other.0.connections().row().await;
-    assert_eq!(text(&classic, "scopes"), "groups market offline");
-    assert_eq!(test.stack.sweep().await.unwrap()["alive"], 1);
-    assert!(merchant.dashboard().await.contains("Подключено"));
-    // A row of VK ID under the classic setting: the sweep renews it by the service token it has.
-    vk_id.insert("user_id".to_owned(), AttributeValue::S("someone".to_owned()));
-    assert_eq!(vk_id.len(), classic.len() + 1, "VK ID's row has its expiry, and nothing else more");
+async fn connections_of_both_flows_live_side_by_side_and_survive_a_switch() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("both-flows");
+    let _ = std::fs::remove_dir_all(&folder);
+    {
+        let test = TestStack::kept_in(&folder, [("VkFlow", "vk_id")]).await;
+        test.merchant(ROMASHKA).await.connect(ANNA).await;
+    }
+    let test = TestStack::kept_in(&folder, [("VkFlow", "classic")]).await;
+    test.merchant(LAVKA).await.connect(IVAN).await;
+    assert_eq!(test.connections().rows().await.len(), 2);
+    test.clock.advance(SignedDuration::from_hours(13));
+    let summary = test.stack.sweep().await.unwrap();
+    assert_eq!((&summary["alive"], &summary["dead"]), (&2.into(), &0.into()), "{summary}");
+    let renewals = test.stack.vk().take_calls().into_iter().filter(|call| call.path == "/id/oauth2/auth");
+    assert_eq!(renewals.count(), 1, "VK ID's is renewed under the classic setting");
+    for (person, name) in [(ROMASHKA, "Анна Смирнова"), (LAVKA, "Иван Петров")] {
+        let page = test.merchant(person).await.dashboard().await;
+        assert!(page.contains("Подключено") && page.contains(name), "{page}");
+    }
 }
 
 #[tokio::test]

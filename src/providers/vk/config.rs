@@ -221,6 +221,28 @@ mod tests {
     }
 
     #[test]
+    fn every_host_of_vk_is_a_setting() {
+        let env = env(&[
+            ("VK_CLIENT_ID", "7"),
+            ("VK_CLIENT_SECRET_ID", "vk"),
+            ("VK_SERVICE_TOKEN_ID", "vk"),
+            ("VK_AUTHORIZE_URL", "https://oauth.vk.ru/authorize"),
+            ("VK_TOKEN_URL", "https://oauth.vk.ru/access_token"),
+            ("VK_ID_URL", "https://id.vk.com"),
+            ("VK_API_URL", "https://partners.api.vk.ru/method"),
+        ]);
+        let authorize = AuthorizeConfig::read(&env).unwrap().authorize_url;
+        assert_eq!(authorize.as_str(), "https://oauth.vk.ru/authorize");
+        let token = TokenConfig::read(&env).unwrap().token_url;
+        assert_eq!(token.as_str(), "https://oauth.vk.ru/access_token");
+        assert_eq!(vk_id_authorize_url(&env).unwrap().as_str(), "https://id.vk.com/authorize");
+        let vk_id = VkIdConfig::read(&env).unwrap();
+        assert_eq!(vk_id.app.endpoint("oauth2/auth").as_str(), "https://id.vk.com/oauth2/auth");
+        let api = ApiConfig::read(&env).unwrap().api_url;
+        assert_eq!(api.as_str(), "https://partners.api.vk.ru/method");
+    }
+
+    #[test]
     fn vk_id_says_which_setting_it_lacks() {
         let set = |variables: &[(&str, &str)]| VkIdConfig::read(&env(variables)).unwrap_err().to_string();
         assert!(set(&[("VK_SERVICE_TOKEN_ID", "vk")]).contains("VK_CLIENT_ID"));

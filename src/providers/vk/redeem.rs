@@ -52,11 +52,14 @@ impl VkRedeem {
         let granted = self.flow.exchange(exchange, self.clock.now()).await;
         let granted = granted.map_err(|error| not_exchanged(&error))?;
         let (profile, scopes) = futures_util::join!(self.profile(&granted.token), self.scopes(&granted));
-        if let Err(refusal) = self.require(scopes.as_ref()) {
-            self.flow.discard(&granted.token).await;
-            return Err(refusal);
-        }
-        let account = owner(&granted, profile)?;
+        let account = self.require(scopes.as_ref()).and_then(|()| owner(&granted, profile));
+        let account = match account {
+            Ok(account) => account,
+            Err(refusal) => {
+                self.flow.discard(&granted.token).await;
+                return Err(refusal);
+            }
+        };
         let tokens = match granted.refresh {
             Some(refresh) => TokenSet::renewable(granted.token, refresh, exchange.granted.device_id.clone()),
             None => TokenSet::of_access(granted.token),

@@ -93,7 +93,10 @@ fn not_renewed(error: &TokenError) -> Renewal {
             unspent(Unknown::OurFault, None)
         }
         TokenError::CodeRejected(name) => Renewal::Refused(Cause::new(name.as_str())),
-        TokenError::AccountRejected(reason) => Renewal::Refused(Cause::new(reason.code())),
+        // About the person, and not about the refresh token.
+        TokenError::AccountRejected(reason) => {
+            Renewal::Unspent { answer: CheckAnswer::because(Liveness::Dead(*reason), "not renewed") }
+        }
         TokenError::NoToken | TokenError::Unavailable(_) => Renewal::Lost(Cause::new(chain(error))),
     }
 }

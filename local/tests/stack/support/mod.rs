@@ -4,11 +4,13 @@ mod browser;
 mod events;
 mod log;
 mod table;
+mod vk_hosts;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
-use evosync_connections::platform::Clock;
+use evosync_connections::platform::{Clock, Entropy};
 use evosync_connections::providers::Registry;
 use jiff::Timestamp;
 use local::testing::{ManualClock, repeatable_entropy};
@@ -18,6 +20,7 @@ pub(crate) use browser::{Browser, Page};
 pub(crate) use events::{event, response_header};
 pub(crate) use log::{logged, logged_by, start_log};
 pub(crate) use table::{Row, Table, text};
+pub(crate) use vk_hosts::{VkCaller, VkHost};
 
 /// Anna Smirnova's account at VK.
 pub(crate) const ANNA: u64 = 1_000_001;
@@ -68,6 +71,18 @@ impl TestStack {
     pub(crate) async fn with_parameters<const N: usize>(parameters: [(&str, &str); N]) -> Self {
         let clock = clock();
         let options = options(&clock, parameters);
+        Self { stack: Stack::start(options).await.expect("the stack starts"), clock }
+    }
+
+    /// Starts a stack that keeps its data in a folder, where an earlier one's may be: its random numbers do not
+    /// repeat.
+    pub(crate) async fn kept_in<const N: usize>(folder: &Path, parameters: [(&str, &str); N]) -> Self {
+        let clock = clock();
+        let options = Options {
+            folder: Some(folder.to_owned()),
+            entropy: Entropy::system(),
+            ..options(&clock, parameters)
+        };
         Self { stack: Stack::start(options).await.expect("the stack starts"), clock }
     }
 
