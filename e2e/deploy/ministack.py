@@ -33,8 +33,9 @@ from services import (  # noqa: E402
 )
 
 STACK = "evosync"
-# Seconds: more than the shortest period of a schedule.
-NEXT_SWEEP = 100
+# Seconds: more than two of the shortest periods of a schedule. At the next tick a connection that has just been
+# checked is not due.
+NEXT_SWEEP = 150
 # The event pattern of docs/events.md.
 PATTERN = {"source": ["evosync.connections"], "detail-type": [{"prefix": "Connection "}]}
 
