@@ -244,6 +244,14 @@ class Egress(Templates):
         self.assertEqual(told(self.nat), {**network, "EgressAddress": "<Address.PublicIp>"})
         self.assertEqual(told(deployed(**EXISTING)), {name: EXISTING[name] for name in network})
 
+    def test_the_function_tells_workers_the_address_that_is_known(self):
+        given = {**EXISTING, "EgressAddress": "203.0.113.7"}
+        for stack, address in [
+            (deployed(), ""), (deployed(**EXISTING), ""), (deployed(**given), "203.0.113.7"), (self.nat, "<Address.PublicIp>"),
+        ]:
+            token = of_type(stack.everything(), "AWS::Lambda::Function")["TokenFunction"]
+            self.assertEqual(token["Environment"]["Variables"]["EGRESS_ADDRESS"], address)
+
 
 class Roots(Templates):
     """Roots that VK's hosts are trusted by, beside the system's."""
@@ -555,6 +563,8 @@ class Parameters(unittest.TestCase):
             ("DomainName", "https://shop.example"), ("DomainName", "shop"),
             ("CertificateArn", "certificate"), ("OidcClientSecretId", "issuer-secret"), ("AlarmEmail", "operator"),
             ("VkScopes", ""), ("UserPoolDomainPrefix", "Evo Sync"),
+            ("EgressAddress", "shop.example"), ("WorkerRoleNames", "sync, import"),
+            ("WorkerRoleNames", "arn:aws:iam::111122223333:role/sync"),
             ("EgressSubnetIds", "subnet-0a, subnet-0b"), ("EgressSubnetIds", "sg-0c"), ("EgressSecurityGroupIds", "subnet-0a"),
             ("VkRootsFile", "infra/roots/vk.pem"), ("VkRootsFile", "../vk.pem"), ("VkRootsFile", "vk.der"),
             # What the SAM CLI's parser leaves of a value of several lines.
