@@ -5,12 +5,16 @@ import json
 import re
 import unittest
 from pathlib import Path
+from types import ModuleType
+from unittest.mock import patch
 
 import evosync_tokens
 from evosync_tokens import BadRequest, NotConnected, ReconnectNeeded, RightsMissing, TokenError, Tokens, TryLater
 
 SECRET = "vk2.a.secret"
-ANSWERS = Path(__file__).resolve().parents[2] / "functions/token/src/answer.rs"
+ROOT = Path(__file__).resolve().parents[2]
+ANSWERS = (ROOT / "functions/token/src/answer.rs").read_text()
+DOCUMENT = (ROOT / "docs/workers.md").read_text()
 
 
 class Function:
@@ -98,8 +102,26 @@ class Client(unittest.TestCase):
         self.assertIn("user_id", str(self.refused()))
 
     def test_the_errors_are_those_of_the_function(self):
-        named = set(re.findall(r'=> "(\w+)"', ANSWERS.read_text()))
+        named = set(re.findall(r'=> "(\w+)"', ANSWERS))
         self.assertEqual(named, {*evosync_tokens.ERRORS, "try_later", "bad_request"})
+
+    def test_every_member_and_error_is_documented(self):
+        members = re.findall(r'^ +"(\w+)":', ANSWERS, re.M)
+        self.assertEqual(len(members), 6)
+        for name in [*members, *evosync_tokens.ERRORS, "try_later", "bad_request"]:
+            self.assertIn(f"| `{name}` |", DOCUMENT)
+
+    def test_the_documented_example_runs(self):
+        [example] = re.findall(r"```python\n(.+?)```", DOCUMENT, re.S)
+        lines = [line.removeprefix("   ") for line in example.splitlines()]
+        said, client = [], self.function
+        self.function.answer = {"error": "try_later", "retry_after": 7}
+        known = {"print": lambda *words: said.append(words), "__name__": "example"}
+        with patch.object(evosync_tokens.boto3, "client", lambda *_, **__: client):
+            with patch.dict("sys.modules", requests=ModuleType("requests")):
+                exec("\n".join(lines), known)
+        self.assertEqual(said, [("ask again in", 7, "seconds")])
+        self.assertEqual(self.function.asked[0]["user_id"], "demo|romashka")
 
     def test_the_caller_is_told_when_to_come_again(self):
         self.function.answer = {"error": "try_later", "retry_after": 5}

@@ -9,6 +9,8 @@ from emulator import ACCOUNT
 from test_permissions import OPTIONAL, condition_text, documented, folder, granted, logical_id
 
 WEB = "AWS::ApiGatewayV2::"
+# No route leads to these, and no other service may invoke them.
+WITHOUT_ROUTE = {"HealthCheckFunction", "EventsFunction", "RevokeFunction", "TokenFunction"}
 
 
 class Created:
@@ -46,6 +48,7 @@ class Created:
             self.exactly_the_declared_resources_were_created,
             self.routes_lead_to_their_functions,
             self.functions_are_invoked_only_by_their_routes,
+            self.workers_may_ask_for_tokens_and_invoke_nothing_else,
             self.tables_have_their_keys,
             self.roles_allow_what_is_documented,
             self.iam_refuses_everything_else,
@@ -85,7 +88,7 @@ class Created:
 
     def functions_are_invoked_only_by_their_routes(self):
         created, meant = Counter(), Counter()
-        for name in self.functions.keys() - {"HealthCheckFunction", "EventsFunction", "RevokeFunction"}:
+        for name in self.functions.keys() - WITHOUT_ROUTE:
             policy = self.aws.client("lambda").get_policy(FunctionName=self.physical[name])["Policy"]
             for statement in json.loads(policy)["Statement"]:
                 source = next(iter(statement["Condition"].values()))["AWS:SourceArn"]
@@ -93,6 +96,19 @@ class Created:
         for permission in of_type(self.meant, "AWS::Lambda::Permission").values():
             meant[logical_id(permission["FunctionName"]), permission["SourceArn"].split(":", 5)[5]] += 1
         same(created, meant)
+
+    def workers_may_ask_for_tokens_and_invoke_nothing_else(self):
+        iam, policy = self.aws.client("iam"), self.physical["TokensForWorkers"]
+        [meant] = of_type(self.meant, "AWS::IAM::ManagedPolicy").values()
+        created = iam.list_entities_for_policy(PolicyArn=policy)
+        same([role["RoleName"] for role in created["PolicyRoles"]], meant["Roles"])
+        for role in meant["Roles"]:
+            asked = {"PolicySourceArn": f"arn:aws:iam::{ACCOUNT}:role/{role}", "ActionNames": ["lambda:InvokeFunction"]}
+            allowed = set()
+            for name, function in self.functions.items():
+                [result] = iam.simulate_principal_policy(**asked, ResourceArns=[function["FunctionArn"]])["EvaluationResults"]
+                allowed |= {name} if result["EvalDecision"] == "allowed" else set()
+            same(allowed, {"TokenFunction"})
 
     def tables_have_their_keys(self):
         for name, meant in of_type(self.meant, "AWS::DynamoDB::Table").items():

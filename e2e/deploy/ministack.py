@@ -20,7 +20,8 @@ sys.path[1:1] = [str(TESTS / "lambda"), str(TESTS / "infra")]
 from cloudformation import deployed, load, of_type  # noqa: E402
 from created import Created  # noqa: E402
 from emulator import emulator, resolve_as_browsers_do  # noqa: E402
-from journey import ACCOUNT, PERSON, Journey  # noqa: E402
+from journey import PERSON  # noqa: E402
+from journeys import ADDRESS, DeployedJourney, VkIdJourney  # noqa: E402
 from services import (  # noqa: E402
     ARCHITECTURE,
     BUILT,
@@ -31,78 +32,11 @@ from services import (  # noqa: E402
     free_port,
     simulators,
 )
+from workers import WORKER, create_roles, refuse_a_stranger, tokens_of  # noqa: E402
 
 STACK = "evosync"
-# Seconds: more than two of the shortest periods of a schedule. At the next tick a connection that has just been
-# checked is not due.
-NEXT_SWEEP = 150
 # The event pattern of docs/events.md.
 PATTERN = {"source": ["evosync.connections"], "detail-type": [{"prefix": "Connection "}]}
-
-
-class DeployedJourney(Journey):
-    """The journey with steps of an operator: the operator starts one sweep, the schedule the next, and a
-    token key is rotated while an account is connected."""
-
-    def __init__(self, address, vk, issuer, deployment):
-        super().__init__(address, vk, issuer, deployment.sweep)
-        self.parts_of_the_sweep = deployment.parts_of_the_sweep
-        self.operate, self.wait_for_events = deployment.operate, deployment.wait_for_events
-
-    def steps(self):
-        steps = super().steps()
-        after = steps.index(self.reconnecting_repairs_the_connection) + 1
-        steps[after:after] = [
-            self.events_reach_the_subscriber,
-            self.a_late_subscriber_gets_a_snapshot,
-            self.the_operator_sees_the_connection_without_its_token,
-            self.the_operator_rotates_the_token_key,
-        ]
-        return [*steps, self.the_disconnection_is_announced]
-
-    def a_sweep_finds_the_token_alive(self):
-        summary = self.sweep()
-        assert (summary["alive"], summary["finished"]) == (1, True), summary
-        parts = self.parts_of_the_sweep(summary["run"])
-        assert [parts[number]["done"] for number in ["0", "1"]] == [True, True], parts
-
-    def a_revoked_token_is_found_by_the_sweep(self):
-        self.browser.post(f"{self.vk}/control/revoke", data={"account": ACCOUNT}, timeout=30)
-        deadline = time.monotonic() + NEXT_SWEEP
-        while "Нужно переподключить" not in self.get("/connections").text:
-            assert time.monotonic() < deadline, "no scheduled sweep has found the revoked token"
-            time.sleep(1)
-
-    def events_reach_the_subscriber(self):
-        # The emulator's streams leave out what the sweep writes in batches (PartiQL): no "Broken".
-        happened = ["Connected", "Reconnected"]
-        events = self.wait_for_events(*[f"Connection {name}" for name in happened])
-        events.sort(key=lambda event: int(event["detail"]["sequence"]))
-        assert [event["detail-type"].split()[1] for event in events] == happened, events
-        assert [event["detail"]["by"] for event in events] == ["person", "person"], events
-        assert {event["detail"]["user"] for event in events} == {PERSON}, events
-
-    def a_late_subscriber_gets_a_snapshot(self):
-        assert self.operate("announce-connections") == "announced 1\n"
-        [event] = self.wait_for_events("Connection Snapshot")
-        assert (event["detail"]["user"], event["detail"]["is_online"]) == (PERSON, "true"), event
-
-    def the_disconnection_is_announced(self):
-        [event] = self.wait_for_events("Connection Disconnected")
-        assert event["detail"]["by"] == "person", event
-
-    def the_operator_sees_the_connection_without_its_token(self):
-        row = json.loads(self.operate("connection", PERSON))
-        assert row["vk_user_id"] == {"S": ACCOUNT}, row
-        assert "access_token" not in row, row
-
-    def the_operator_rotates_the_token_key(self):
-        self.operate("token-keys", "add")
-        self.operate("token-keys", "use", "2", "--settle", "0")
-        summary = self.sweep()
-        assert (summary["alive"], summary["resealed"]) == (1, 1), summary
-        assert self.operate("token-keys", "remove", "1", "--now", "--settle", "0").split() == ["2", "seals"]
-        assert "Подключено" in self.get("/connections").text
 
 
 class Deployment:
@@ -140,11 +74,13 @@ class Deployment:
         path.write_text(text)
 
     def deploy(self):
+        create_roles(self.aws)
         secret = self.aws.client("secretsmanager").create_secret(Name="issuer", SecretString=OIDC_CLIENT_SECRET)
         self.parameters = {
             "Architecture": ARCHITECTURE,
             # The emulator connects no function to a network, so the ids may be made up. It knows no NAT gateway.
             "Egress": "existing",
+            "EgressAddress": ADDRESS,
             "EgressSecurityGroupIds": "sg-0c",
             "EgressSubnetIds": "subnet-0a,subnet-0b",
             "EventBusArn": self.bus(),
@@ -158,6 +94,7 @@ class Deployment:
             "VkFlow": "classic",
             "VkIdUrl": f"{self.vk}/id",
             "VkTokenUrl": f"{self.vk}/access_token",
+            "WorkerRoleNames": WORKER,
         }
         self.run(self.deploying(self.parameters), BUILT=str(self.built))
 
@@ -214,11 +151,19 @@ class Deployment:
         return self.run([f"infra/ops/{command}", *verb, STACK, *rest])
 
     def permit_batches(self, created):
-        """AWS asks for `dynamodb:PartiQLUpdate`, which the role has. The emulator asks for another action."""
+        """AWS asks for `dynamodb:PartiQLUpdate`, which the roles have. The emulator asks for another action."""
         statement = {"Effect": "Allow", "Action": "dynamodb:BatchExecuteStatement", "Resource": "*"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         policy = {"PolicyName": "what-only-the-emulator-asks-for", "PolicyDocument": document}
-        self.aws.client("iam").put_role_policy(RoleName=created.physical["HealthCheckRole"], **policy)
+        for role in ["HealthCheckRole", "TokenRole"]:
+            self.aws.client("iam").put_role_policy(RoleName=created.physical[role], **policy)
+
+    def tokens(self):
+        """Tokens, asked for with the role of a worker."""
+        return tokens_of(self.aws, WORKER, self.outputs()["TokenFunction"])
+
+    def refuse_a_stranger(self):
+        refuse_a_stranger(self.aws, self.outputs()["TokenFunction"], PERSON)
 
     def sweep(self):
         """Sweeps as the operator does, and returns the summary."""
@@ -287,14 +232,15 @@ def main():
             deployment.permit_batches(created)
             step("infra/ops/vk-secret sets the secret", deployment.set_the_secret)
             step("a message in the queue starts a sweep", lambda: deployment.sweep_by_message(created))
-            passed += 2
+            step("a role without the policy may not ask for tokens", deployment.refuse_a_stranger)
+            passed += 3
             address = deployment.outputs()["Address"]
             with simulators(address, folder, ports) as (vk, issuer, _):
                 journey = DeployedJourney(address, vk, issuer, deployment)
                 journey.browser.verify = str(aws.certificate)
                 passed += journey.walk()
                 step("infra/deploy switches to VK ID", deployment.switch_to_vk_id)
-                journey = Journey(address, vk, issuer, deployment.sweep)
+                journey = VkIdJourney(address, vk, issuer, deployment.sweep, deployment.tokens())
                 journey.browser.verify = str(aws.certificate)
                 passed += 1 + journey.walk()
         except BaseException:

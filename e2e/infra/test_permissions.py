@@ -122,7 +122,9 @@ class Permissions(unittest.TestCase):
 
     def test_tokens_are_handed_to_the_workers_roles_and_to_nobody_else(self):
         for given, roles_ in [({}, None), ({"WorkerRoleNames": "sync,import"}, ["sync", "import"])]:
-            resources = deployed(**given).everything()
+            stack = deployed(**given)
+            resources, outputs = stack.everything(), stack.outputs()
+            self.assertEqual((outputs["TokenFunction"], outputs["TokensForWorkers"]), ("<TokenFunction>", "<TokensForWorkers>"))
             [policy] = of_type(resources, "AWS::IAM::ManagedPolicy").values()
             self.assertEqual(policy.get("Roles"), roles_)
             [statement] = policy["PolicyDocument"]["Statement"]

@@ -244,6 +244,14 @@ class Egress(Templates):
         self.assertEqual(told(self.nat), {**network, "EgressAddress": "<Address.PublicIp>"})
         self.assertEqual(told(deployed(**EXISTING)), {name: EXISTING[name] for name in network})
 
+    def test_the_function_tells_workers_the_address_that_is_known(self):
+        given = {**EXISTING, "EgressAddress": "203.0.113.7"}
+        for stack, address in [
+            (deployed(), ""), (deployed(**EXISTING), ""), (deployed(**given), "203.0.113.7"), (self.nat, "<Address.PublicIp>"),
+        ]:
+            token = of_type(stack.everything(), "AWS::Lambda::Function")["TokenFunction"]
+            self.assertEqual(token["Environment"]["Variables"]["EGRESS_ADDRESS"], address)
+
 
 class Roots(Templates):
     """Roots that VK's hosts are trusted by, beside the system's."""
@@ -555,6 +563,8 @@ class Parameters(unittest.TestCase):
             ("DomainName", "https://shop.example"), ("DomainName", "shop"),
             ("CertificateArn", "certificate"), ("OidcClientSecretId", "issuer-secret"), ("AlarmEmail", "operator"),
             ("VkScopes", ""), ("UserPoolDomainPrefix", "Evo Sync"),
+            ("EgressAddress", "shop.example"), ("WorkerRoleNames", "sync, import"),
+            ("WorkerRoleNames", "arn:aws:iam::111122223333:role/sync"),
             ("EgressSubnetIds", "subnet-0a, subnet-0b"), ("EgressSubnetIds", "sg-0c"), ("EgressSecurityGroupIds", "subnet-0a"),
             ("VkRootsFile", "infra/roots/vk.pem"), ("VkRootsFile", "../vk.pem"), ("VkRootsFile", "vk.der"),
             # What the SAM CLI's parser leaves of a value of several lines.
@@ -643,6 +653,8 @@ class Observability(Templates):
             expected.add(("EvoSync/Connections", name, (("FunctionName", "<HealthCheckFunction>"),)))
         expected.add(("EvoSync/Connections", "RenewalsLost", (("FunctionName", "<TokenFunction>"),)))
         expected.add(("EvoSync/Connections", "RevocationsFailed", (("FunctionName", "<RevokeFunction>"),)))
+        refused = (("FunctionName", "<TokenFunction>"), ("ErrorCode", "try_later"))
+        expected.add(("EvoSync/Connections", "TokensRefused", refused))
         ours, providers = ["app_rejected", "storage"], ["provider_unavailable", "provider_error", "token_exchange", "no_token", "profile"]
         for code in ours + providers:
             failed = (("FunctionName", "<CallbackFunction>"), ("ErrorCode", code))
@@ -652,7 +664,7 @@ class Observability(Templates):
 
     def test_our_failures_alarm_at_one_and_the_providers_at_several(self):
         alarms = self.alarms()
-        for name, threshold in [("ConnectingFails", 1), ("ProviderFails", 5), ("SignInFails", 5)]:
+        for name, threshold in [("ConnectingFails", 1), ("ProviderFails", 5), ("SignInFails", 5), ("WorkersWait", 20)]:
             self.assertEqual(alarms[name]["Threshold"], threshold, name)
             self.assertEqual(alarms[name]["ComparisonOperator"], "GreaterThanOrEqualToThreshold", name)
 
@@ -699,11 +711,12 @@ class Observability(Templates):
         first = body["widgets"][0]
         self.assertEqual(first["properties"]["alarms"], [f"<{name}.Arn>" for name in self.alarms()])
         drawn = [metric for widget in body["widgets"][1:] for metric in widget["properties"]["metrics"]]
-        shown = {metric[1] for metric in drawn if len(metric) > 2} | {"Failures"}
-        self.assertIn('MetricName="Failures"', json.dumps(drawn, ensure_ascii=False).replace("\\", ""))
+        searched = set(re.findall(r'MetricName="(\w+)"', json.dumps(drawn).replace("\\", "")))
+        self.assertEqual(searched, {"Failures", "TokensRefused"})
+        shown = {metric[1] for metric in drawn if len(metric) > 2} | searched
         own = {metric for alarm in self.alarms().values() for metric in self.metrics(alarm)}
         self.assertLessEqual({name for namespace, name, _ in own if namespace == "EvoSync/Connections"}, shown)
-        self.assertLessEqual({"Renewed", "RenewalsRefused"}, shown)
+        self.assertLessEqual({"Renewed", "RenewalsRefused", "TokensIssued"}, shown)
 
 
 if __name__ == "__main__":

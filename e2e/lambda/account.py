@@ -1,6 +1,14 @@
-"""The environment of functions that run against the simulators."""
+"""The environment of functions that run against the simulators, and a worker that asks one of them for tokens."""
 
 import os
+import sys
+
+import boto3
+
+from services import ROOT
+
+sys.path.append(str(ROOT / "clients/python"))
+from evosync_tokens import BadRequest, NotConnected, Tokens  # noqa: E402, F401
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "eu-central-1"}
 
@@ -25,4 +33,19 @@ def environment(product, vk, issuer, aws):
         "OIDC_ISSUER": issuer,
         "OIDC_CLIENT_ID": "evosync",
         "OIDC_CLIENT_SECRET_ID": "oidc-client-secret",
+    }
+
+
+def worker(function, **options):
+    """Tokens from a function, asked for by boto3 as a worker's role would."""
+    return Tokens(function, boto3.client("lambda", **options))
+
+
+def locally(endpoint):
+    """Options of boto3 for an endpoint that looks at no credentials."""
+    return {
+        "endpoint_url": endpoint,
+        "region_name": CREDENTIALS["AWS_REGION"],
+        "aws_access_key_id": CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
     }

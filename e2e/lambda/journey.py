@@ -6,6 +6,8 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 
 import requests
 
+from account import NotConnected
+
 ACCOUNT = "1000001"
 PERSON = "demo|romashka"
 
@@ -14,14 +16,15 @@ class Journey:
     """Walks through the product at an address.
 
     `vk` and `issuer` are the addresses of the simulators, `sweep` invokes the health check and
-    returns its summary.
+    returns its summary, `tokens` are a worker's.
     """
 
-    def __init__(self, product, vk, issuer, sweep):
+    def __init__(self, product, vk, issuer, sweep, tokens):
         self.product = product
         self.vk = vk
         self.issuer = issuer
         self.sweep = sweep
+        self.tokens = tokens
         self.browser = requests.Session()
         self.browser.trust_env = False
 
@@ -33,7 +36,10 @@ class Journey:
             self.a_sweep_finds_the_token_alive,
             self.a_revoked_token_is_found_by_the_sweep,
             self.reconnecting_repairs_the_connection,
+            self.a_worker_gets_a_token_that_vk_answers,
+            self.a_worker_that_complains_at_once_gets_the_same_token,
             self.disconnecting_removes_the_connection,
+            self.a_worker_is_told_that_nothing_is_connected,
             self.an_unknown_address_has_a_page,
             self.the_style_sheet_is_served,
             self.signing_out_ends_the_session,
@@ -77,10 +83,30 @@ class Journey:
     def reconnecting_repairs_the_connection(self):
         assert "Подключено" in self.connect().text
 
+    def a_worker_gets_a_token_that_vk_answers(self):
+        token = self.tokens.get(PERSON, "vk")
+        bearer = {"Authorization": f"Bearer {token.access_token}"}
+        answer = requests.get(f"{self.vk}/method/users.get?v=5.131", headers=bearer, timeout=30).json()
+        assert [str(user["id"]) for user in answer["response"]] == [ACCOUNT] == [token.account_id], "VK refuses it"
+        assert self.tokens.get(PERSON, "vk") is token, "it is not kept"
+
+    def a_worker_that_complains_at_once_gets_the_same_token(self):
+        """VK has confirmed it when the account was connected, and is not asked again within a minute."""
+        token = self.tokens.get(PERSON, "vk")
+        assert self.tokens.rejected(token).version == token.version
+
     def disconnecting_removes_the_connection(self):
         page = self.submit(self.get("/vk"), "/vk/disconnect")
         assert page.url == f"{self.product}/vk", page.url
         assert "Подключить ВКонтакте" in page.text
+
+    def a_worker_is_told_that_nothing_is_connected(self):
+        self.tokens.forget(PERSON, "vk")
+        try:
+            self.tokens.get(PERSON, "vk")
+        except NotConnected:
+            return
+        raise AssertionError("a token was handed out")
 
     def an_unknown_address_has_a_page(self):
         page = self.get("/no/such/page")

@@ -13,7 +13,7 @@ from pathlib import Path
 import requests
 import samcli
 
-from account import CREDENTIALS, environment
+from account import CREDENTIALS, BadRequest, NotConnected, environment, locally, worker
 from services import ARCHITECTURE, BUILT, ROOT, free_port, process, simulators, wait_for
 
 sys.path.append(str(ROOT / "e2e/infra"))
@@ -148,8 +148,39 @@ def check_removals(answer, log):
     assert (counted["Revoked"], counted["NothingToRevoke"], counted["RevocationsFailed"]) == (0, 0, 1), counted
 
 
+def check_worker(address, log):
+    """A worker asks the function, which the emulator calls `function`, and is told why there is no token."""
+    tokens = worker("function", **locally(address.split("/2015", 1)[0]))
+    for provider, expected in [("vk", NotConnected), ("nobody", BadRequest)]:
+        try:
+            tokens.get("shop|7", provider)
+        except expected:
+            continue
+        raise AssertionError(f"{provider}: not {expected}")
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    [audit] = [line for line in lines if line.get("target") == "audit"]
+    assert (audit["event"], audit["outcome"], audit["user"]) == ("token", "not_connected", "shop|7"), audit
+
+
 def check_sweep(answer):
     assert (answer["finished"], answer["alive"], answer["dead"]) == (True, 0, 0), answer
+
+
+def check(name, address, log, issuer):
+    def answer(event):
+        return requests.post(address, json=event, timeout=60).json()
+
+    match name:
+        case "events":
+            check_changes(answer(changes()), log)
+        case "revoke":
+            check_removals(answer(removals()), log)
+        case "health-check":
+            check_sweep(answer(schedule()))
+        case "token":
+            check_worker(address, log)
+        case _:
+            check_web(name, answer(request(ANSWERS[name][0])), issuer)
 
 
 def main():
@@ -158,30 +189,19 @@ def main():
     shutil.copy(Path(samcli.__file__).parent / f"local/rapid/aws-lambda-rie-{ARCHITECTURE}", emulator)
     emulator.chmod(0o755)
     declared = functions()
-    events = {"health-check": schedule, "events": changes, "revoke": removals}
-    assert declared.keys() == {*ANSWERS, *events}
+    assert declared.keys() == {*ANSWERS, "health-check", "events", "revoke", "token"}
     with simulators(PRODUCT, logs) as (vk, issuer, aws):
         known = environment(PRODUCT, vk, issuer, aws)
         for name, given in declared.items():
             own = {*CREDENTIALS, "AWS_ENDPOINT_URL", "PATH", *given}
             variables = {variable: value for variable, value in known.items() if variable in own}
             with booted(emulator, name, variables, logs) as (address, log):
-                is_web = name in ANSWERS
-                event = request(ANSWERS[name][0]) if is_web else events[name]()
                 try:
-                    answer = requests.post(address, json=event, timeout=60).json()
-                    if is_web:
-                        check_web(name, answer, issuer)
-                    elif name == "events":
-                        check_changes(answer, log)
-                    elif name == "revoke":
-                        check_removals(answer, log)
-                    else:
-                        check_sweep(answer)
+                    check(name, address, log, issuer)
                 except Exception:
                     print(log.read_text()[-4000:])
                     raise
-            print(f"ok - {name} answers {event.get('routeKey', 'its event')}", flush=True)
+            print(f"ok - {name} answers {ANSWERS.get(name, ['its event'])[0]}", flush=True)
     check_panic(emulator, logs)
     print("ok - a panic is a page, a count and a log without what was in it")
     print(f"{len(declared) + 1} passed, 0 failed")

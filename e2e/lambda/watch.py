@@ -11,7 +11,7 @@ from pathlib import Path
 
 import requests
 
-from account import environment
+from account import environment, locally, worker
 from journey import Journey
 from rie import functions
 from services import BUILT, free_port, process, simulators, wait_for_port
@@ -56,7 +56,7 @@ def main():
                 for flow in ["classic", "vk_id"]:
                     print(f"# VK_FLOW={flow}")
                     with started(product, {**variables, "VK_FLOW": flow}, logs):
-                        passed += Journey(product, vk, issuer, sweep).walk()
+                        passed += Journey(product, vk, issuer, sweep, worker("token", **locally(product))).walk()
         except BaseException:
             for log in sorted(logs.glob("*.log")):
                 print(f"== {log.name}\n{log.read_text()[-2000:]}")

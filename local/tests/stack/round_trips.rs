@@ -1,6 +1,8 @@
 //! How often a request asks the store, counted at the endpoint.
 
-use crate::support::{ANNA, TestStack};
+use serde_json::json;
+
+use crate::support::{ANNA, ROMASHKA, TestStack};
 
 /// What has been called; what is called at once comes in either order.
 fn sorted_calls(test: &TestStack) -> Vec<String> {
@@ -93,4 +95,39 @@ async fn secrets_are_asked_for_again_after_five_minutes() {
     merchant.connect(ANNA).await;
     let asked = test.stack.aws().calls().take().into_iter().filter(|call| call == "GetSecretValue").count();
     assert_eq!(asked, 2, "the client secret and the token keys");
+}
+
+/// What a worker's request calls, without the secrets that are read every five minutes.
+async fn calls_for_a_token(test: &TestStack, rejected: Option<&str>) -> Vec<String> {
+    test.stack.aws().calls().take();
+    let request = json!({ "user_id": ROMASHKA, "provider": "vk", "rejected_version": rejected });
+    test.stack.invoke("token", &request).await.unwrap();
+    let mut calls = test.stack.aws().calls().take();
+    calls.retain(|call| call != "GetSecretValue");
+    calls
+}
+
+#[tokio::test]
+async fn a_token_is_one_call_and_one_that_must_be_renewed_four() {
+    let (test, _) = TestStack::connected_by_vk_id().await;
+    assert_eq!(calls_for_a_token(&test, None).await, ["GetItem"]);
+    test.clock.advance(jiff::SignedDuration::from_mins(56));
+    let renewing = ["GetItem", "UpdateItem", "UpdateItem", "UpdateItem"];
+    assert_eq!(calls_for_a_token(&test, None).await, renewing, "budget, claim and tokens");
+    assert_eq!(calls_for_a_token(&test, None).await, ["GetItem"]);
+}
+
+#[tokio::test]
+async fn a_complaint_is_two_calls_and_a_broken_connection_three() {
+    let (test, _) = TestStack::connected().await;
+    let request = json!({ "user_id": ROMASHKA, "provider": "vk" });
+    let token = test.stack.invoke("token", &request).await.unwrap();
+    let version = token["version"].as_str();
+    assert_eq!(calls_for_a_token(&test, version).await, ["GetItem"], "VK has just confirmed it");
+    test.clock.advance(jiff::SignedDuration::from_mins(2));
+    assert_eq!(calls_for_a_token(&test, version).await, ["GetItem", "BatchExecuteStatement"]);
+    test.stack.vk().revoke_tokens(ANNA);
+    test.clock.advance(jiff::SignedDuration::from_mins(2));
+    let broken = ["GetItem", "UpdateItem", "BatchExecuteStatement"];
+    assert_eq!(calls_for_a_token(&test, version).await, broken, "the hour's limit, and the verdict");
 }

@@ -98,6 +98,17 @@ async fn renew_in_vain_and_with_success() {
     assert!(counted.eq(names.map(|name| json!({ name: 1 }))));
 }
 
+#[tokio::test]
+async fn each_token_that_is_handed_out_or_not_is_counted() {
+    start_log();
+    let (test, _) = TestStack::connected().await;
+    for user in [ROMASHKA, LAVKA] {
+        test.stack.invoke("token", &json!({ "user_id": user, "provider": "vk" })).await.unwrap();
+    }
+    let counted = [json!({"TokensIssued": 1}), json!({"TokensRefused": 1, "ErrorCode": "not_connected"})];
+    assert_eq!(metrics(), counted);
+}
+
 fn last_two(mut metrics: Vec<Value>) -> [Value; 2] {
     metrics.split_off(metrics.len() - 2).try_into().unwrap()
 }
@@ -142,6 +153,9 @@ async fn every_metric_that_the_alarms_and_the_dashboard_show_is_written() {
     start_log();
     let (test, merchant) = TestStack::connected().await;
     merchant.connect(ANNA).await;
+    for user in [ROMASHKA, LAVKA] {
+        test.stack.invoke("token", &json!({ "user_id": user, "provider": "vk" })).await.unwrap();
+    }
     merchant.disconnect().await;
     merchant.browser.open(&test.url("/vk/callback")).await;
     for _ in 0..2 {

@@ -41,14 +41,15 @@ async fn a_token_is_kept_until_its_time_is_short() {
 
 #[tokio::test]
 async fn whoever_listens_to_no_event_learns_of_a_disconnection_within_a_quarter_of_an_hour() {
-    let (test, merchant) = TestStack::connected().await;
-    let tokens = client(&test);
-    tokens.get(ROMASHKA, "vk").await.unwrap();
-    merchant.disconnect().await;
-    test.clock.advance(MINUTE * 14);
-    assert!(tokens.get(ROMASHKA, "vk").await.is_ok(), "it is kept");
-    test.clock.advance(MINUTE);
-    assert_eq!(tokens.get(ROMASHKA, "vk").await.unwrap_err(), TokenError::NotConnected);
+    for (test, merchant) in [TestStack::connected().await, TestStack::connected_by_vk_id().await] {
+        let tokens = client(&test);
+        tokens.get(ROMASHKA, "vk").await.unwrap();
+        merchant.disconnect().await;
+        test.clock.advance(MINUTE * 14);
+        assert!(tokens.get(ROMASHKA, "vk").await.is_ok(), "it is kept");
+        test.clock.advance(MINUTE);
+        assert_eq!(tokens.get(ROMASHKA, "vk").await.unwrap_err(), TokenError::NotConnected);
+    }
 }
 
 #[tokio::test]
