@@ -254,7 +254,6 @@ fn seed_secrets(aws: &Aws, entropy: &Entropy) {
         (VK_SERVICE_TOKEN, json!({ "VK_SERVICE_TOKEN": random() }).to_string()),
         (TOKEN_KEYS, json!({ "current": "1", "1": random() }).to_string()),
         (OIDC_SECRET, random()),
-        (VK_SERVICE_TOKEN, json!({ "VK_SERVICE_TOKEN": random() }).to_string()),
     ];
     for (name, value) in seeds {
         if aws.secret(name).is_none() {
@@ -297,7 +296,6 @@ fn parameters(vk: &Vk, issuer: &Issuer) -> HashMap<String, String> {
         ("VkTokenUrl", format!("{vk}/access_token")),
         ("VkIdUrl", format!("{vk}/id")),
         ("VkApiUrl", format!("{vk}/method")),
-        ("VkIdUrl", format!("{vk}/id")),
         ("OidcIssuer", issuer.url()),
         ("OidcClientId", "evosync-local".to_owned()),
         ("OidcClientSecretId", OIDC_SECRET.to_owned()),
