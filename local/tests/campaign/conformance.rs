@@ -129,6 +129,13 @@ async fn keeps_the_promises_of_an_update(store: &dyn SweepStore) {
     assert_eq!((row.connection.is_online, row.connection.offline_reason), (true, None));
     let resealed =
         RowUpdate { attempt: None, resealed: Some(vec![7]), ..update("third", Some("second"), None) };
+    for stale in [
+        RowUpdate { generation: Generation::new([9; 16]), ..resealed.clone() },
+        RowUpdate { seen_attempt: Some("first".to_owned()), ..resealed.clone() },
+    ] {
+        assert_eq!(record(&stale).await, Recorded::Superseded, "tokens that were replaced meanwhile");
+        assert_ne!(read().await.sealed_tokens, vec![7]);
+    }
     assert_eq!(record(&resealed).await, Recorded::Written);
     assert_eq!(
         (read().await.sealed_tokens, read().await.last_attempt_by.as_deref()),
