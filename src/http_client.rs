@@ -5,14 +5,19 @@
 use std::error::Error as _;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{ACCEPT, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{RequestBuilder, StatusCode, redirect, tls};
+use url::form_urlencoded::byte_serialize;
 use zeroize::Zeroizing;
 
+use crate::domain::secret::ClientSecret;
 use crate::error_chain::Cause;
 
-/// The largest answer read, in bytes. VK's and OpenID providers' are a few kilobytes.
-const MAX_ANSWER: usize = 64 * 1024;
+/// The largest answer read unless a client has another limit, in bytes. VK's and OpenID providers' are a few
+/// kilobytes.
+const LARGEST_ANSWER: usize = 64 * 1024;
 
 /// What most answers fit into, so that reading one leaves no copies behind in memory.
 const USUAL_ANSWER: usize = 4 * 1024;
@@ -20,7 +25,7 @@ const USUAL_ANSWER: usize = 4 * 1024;
 /// Who we are (RFC 9110, section 10.1.5). Firewalls refuse clients that do not say.
 const USER_AGENT: &str = concat!("evosync-connections/", env!("CARGO_PKG_VERSION"));
 
-/// How long a peer may take.
+/// How long a peer may take, and how much it may say.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// To accept the connection.
@@ -30,12 +35,19 @@ pub struct Limits {
     /// Whether connections are kept for further requests. One that lies idle while Lambda freezes a
     /// function may be dead afterwards, so only a caller that asks again at once, and retries, should keep them.
     pub reuse: bool,
+    /// The largest answer read, in bytes.
+    pub largest_answer: usize,
 }
 
 impl Default for Limits {
-    /// Two and five seconds, and a new connection for each request.
+    /// Two and five seconds, a new connection for each request, and 64 KiB.
     fn default() -> Self {
-        Self { connect: Duration::from_secs(2), total: Duration::from_secs(5), reuse: false }
+        Self {
+            connect: Duration::from_secs(2),
+            total: Duration::from_secs(5),
+            reuse: false,
+            largest_answer: LARGEST_ANSWER,
+        }
     }
 }
 
@@ -43,6 +55,7 @@ impl Default for Limits {
 #[derive(Clone)]
 pub struct HttpClient {
     client: reqwest::Client,
+    largest_answer: usize,
 }
 
 /// A complete answer.
@@ -51,7 +64,7 @@ pub struct HttpAnswer {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// At most 64 KiB. Wiped when dropped: it may hold a token.
+    /// Within the client's limit. Wiped when dropped: it may hold a token.
     pub body: Zeroizing<Vec<u8>>,
 }
 
@@ -94,7 +107,7 @@ pub enum HttpError {
     /// The name did not resolve, or the connection was not accepted in time. Nothing of the request was sent.
     #[error("cannot connect")]
     Unreached(#[source] Option<Cause>),
-    /// The answer is larger than 64 KiB.
+    /// The answer is larger than the client's limit.
     #[error("answer too large")]
     TooLarge,
     /// The connection broke, or what came was no HTTP. The peer may have the request.
@@ -127,6 +140,7 @@ impl HttpClient {
             builder = builder.tls_certs_merge(roots);
         }
         Ok(Self {
+            largest_answer: limits.largest_answer,
             client: builder.build().map_err(|_| {
                 // The certificates are parsed here.
                 if extra_ca.is_some() { ClientError::Certificate } else { ClientError::Tls }
@@ -146,13 +160,21 @@ impl HttpClient {
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         let mut body = Zeroizing::new(Vec::with_capacity(USUAL_ANSWER));
         while let Some(chunk) = response.chunk().await.map_err(|error| kind_of(&error))? {
-            if body.len() + chunk.len() > MAX_ANSWER {
+            if body.len() + chunk.len() > self.largest_answer {
                 return Err(HttpError::TooLarge);
             }
             body.extend_from_slice(&chunk);
         }
         Ok(HttpAnswer { status, headers, body })
     }
+}
+
+/// The value of `Authorization` by which an application proves itself (RFC 6749, section 2.3.1): both parts are
+/// form-encoded before Base64.
+pub fn basic_credentials(client_id: &str, secret: &ClientSecret) -> Zeroizing<String> {
+    let encode = |text: &str| Zeroizing::new(byte_serialize(text.as_bytes()).collect::<String>());
+    let pair = Zeroizing::new(format!("{}:{}", *encode(client_id), *encode(secret.secret())));
+    Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())))
 }
 
 /// Why there is no client.
@@ -203,6 +225,13 @@ mod tests {
         }
         let (status, body) = (StatusCode::TOO_MANY_REQUESTS, Zeroizing::default());
         HttpAnswer { status, headers: map, body }.retry_after()
+    }
+
+    #[test]
+    fn both_parts_of_the_credentials_are_form_encoded() {
+        let credentials = basic_credentials("app:1", &ClientSecret::new("s %ё"));
+        let pair = STANDARD.decode(credentials.strip_prefix("Basic ").unwrap()).unwrap();
+        assert_eq!(pair, b"app%3A1:s+%25%D1%91");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::{BaseUrl, ConfigError, Env};
-use crate::domain::SessionLimits;
+use crate::domain::{Provider, SessionLimits};
 
 /// Thirty days, the longest that NIST SP 800-63B-4 lets a session go without signing in again.
 const LONGEST_SESSION: RangeInclusive<i64> = 1..=30 * 24 * 60;
@@ -17,6 +17,14 @@ impl Env {
     pub fn base_url(&self) -> Result<BaseUrl, ConfigError> {
         let expected = "an https origin such as https://shop.example, or http on loopback";
         self.parsed("BASE_URL", None, expected, BaseUrl::parse)
+    }
+
+    /// `PROVIDERS`: the providers that there are, by key, separated by commas; VK unless set. Of any other there is
+    /// no page, and nobody asks it about the connections it has.
+    pub fn providers(&self) -> Result<Vec<Provider>, ConfigError> {
+        self.parsed("PROVIDERS", Some("vk"), "keys of providers, such as evotor,vk", |keys| {
+            keys.split(',').map(|key| Provider::from_key(key.trim())).collect()
+        })
     }
 
     /// `CONNECTIONS_TABLE`.
@@ -71,6 +79,16 @@ impl Env {
 mod tests {
     use super::*;
     use crate::config::env::tests::env;
+
+    #[test]
+    fn vk_is_the_only_provider_unless_others_are_named() {
+        assert_eq!(env(&[]).providers().unwrap(), [Provider::Vk]);
+        let both = env(&[("PROVIDERS", "evotor, vk")]).providers().unwrap();
+        assert_eq!(both, [Provider::Evotor, Provider::Vk]);
+        for bad in ["vk,", "vk,fair", "VK", "vk evotor"] {
+            assert!(env(&[("PROVIDERS", bad)]).providers().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn session_limits_are_minutes() {

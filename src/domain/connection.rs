@@ -80,6 +80,12 @@ impl Account {
         Self { id: id.into(), first_name: Self::clean(first_name), last_name: Self::clean(last_name) }
     }
 
+    /// Whether its names are others than were known. Where it comes without a name, those stay.
+    pub fn renames(&self, known: &Self) -> bool {
+        let names = |account: &Self| (account.first_name.clone(), account.last_name.clone());
+        names(self) != names(known) && names(self) != names(&Self::default())
+    }
+
     /// Both names, or the number where the provider gave none.
     pub fn display_name(&self) -> String {
         let name = format!("{} {}", self.first_name, self.last_name);
@@ -282,6 +288,14 @@ mod tests {
     fn an_account_without_names_is_called_by_its_number() {
         assert_eq!(Account::new("42", "", " ").display_name(), "id42");
         assert_eq!(Account::new("42", "Анна", "").display_name(), "Анна");
+    }
+
+    #[test]
+    fn an_account_is_renamed_by_other_names_and_by_no_missing_ones() {
+        let known = Account::new("1", "Анна", "Смирнова");
+        assert!(Account::new("1", "Анна", "Петрова").renames(&known));
+        assert!(!Account::new("2", "Анна", "Смирнова").renames(&known));
+        assert!(!Account::new("1", "", "").renames(&known));
     }
 
     #[test]

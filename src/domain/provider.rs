@@ -8,7 +8,9 @@ use strum::VariantArray;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, strum::EnumString, strum::IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Provider {
-    /// VK, a community's goods.
+    /// Evotor, the cash registers that goods come from.
+    Evotor,
+    /// VK, whose communities they are copied to.
     Vk,
 }
 
@@ -44,6 +46,8 @@ mod tests {
 
     #[test]
     fn a_provider_has_the_key_and_the_paths_of_the_contract() {
+        assert_eq!(Provider::from_key("evotor"), Some(Provider::Evotor));
+        assert_eq!(Provider::Evotor.callback_path(), "/evotor/callback");
         assert_eq!(Provider::Vk.key(), "vk");
         assert_eq!(Provider::from_key("vk"), Some(Provider::Vk));
         assert_eq!(Provider::from_key("VK"), None);

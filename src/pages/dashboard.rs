@@ -4,13 +4,15 @@ use serde::Serialize;
 
 use super::badge::Badge;
 use super::{DisplayTime, Page, Person, View};
-use crate::domain::{Connection, Provider};
+use crate::domain::{Connection, Health, Provider};
 use crate::providers::{PerProvider, Words};
 
 /// The dashboard.
 #[derive(Serialize)]
 pub struct Dashboard {
     person: Person,
+    /// What goods wait for.
+    needed: Option<String>,
     entries: Vec<Entry>,
 }
 
@@ -39,12 +41,34 @@ impl Dashboard {
         connections: &[Connection],
         view: &View<'_>,
     ) -> Self {
-        let entries = words.iter().map(|(provider, words)| {
-            let connection = connections.iter().find(|connection| connection.provider == provider);
-            Entry::new(provider, words, connection, view)
-        });
-        Self { person, entries: entries.collect() }
+        let connection = |provider| connections.iter().find(|connection| connection.provider == provider);
+        let entries = words.iter().map(|(key, words)| Entry::new(key, words, connection(key), view));
+        Self { person, needed: needed(words, connection, view), entries: entries.collect() }
     }
+}
+
+/// Goods go from one provider to another, so that all must work. Says what is to be done about those that are
+/// missing or broken; where there is only one provider, its own entry says it.
+fn needed<'a>(
+    words: &PerProvider<&'static Words>,
+    connection: impl Fn(Provider) -> Option<&'a Connection>,
+    view: &View<'_>,
+) -> Option<String> {
+    let (mut missing, mut broken) = (Vec::new(), Vec::new());
+    for (provider, words) in words.iter() {
+        match connection(provider).map(|connection| connection.health(view.now, view.cadence)) {
+            None => missing.push(words.title),
+            Some(Health::Broken(_)) => broken.push(words.title),
+            Some(Health::Working | Health::Unverified) => {}
+        }
+    }
+    let steps: Vec<_> = [("подключите", missing), ("переподключите", broken)]
+        .into_iter()
+        .filter(|(_, titles)| !titles.is_empty())
+        .map(|(verb, titles)| format!("{verb} {}", titles.join(" и ")))
+        .collect();
+    let one_of_several = words.iter().count() > 1 && !steps.is_empty();
+    one_of_several.then(|| format!("Товары не синхронизируются: {}.", steps.join(" и ")))
 }
 
 impl Entry {
@@ -58,7 +82,7 @@ impl Entry {
                 Badge::of(connection.health(view.now, view.cadence))
             }),
             name: connection.map(|connection| connection.account.display_name()),
-            account_id: connection.map(|connection| connection.account.id.clone()),
+            account_id: words.account_id.and(connection).map(|connection| connection.account.id.clone()),
             checked: checked.map(|time| DisplayTime::new(time, view.zone)),
         }
     }
@@ -73,7 +97,12 @@ mod tests {
     use crate::providers::{Registered, Registry as _};
 
     fn dashboard(connections: &[Connection]) -> String {
-        let words = PerProvider::build(|provider| Ok::<_, ()>(Registered.words(provider))).unwrap();
+        dashboard_of(&[Provider::Vk], connections)
+    }
+
+    fn dashboard_of(providers: &[Provider], connections: &[Connection]) -> String {
+        let words =
+            PerProvider::build(providers, |provider| Ok::<_, ()>(Registered.words(provider))).unwrap();
         render(&Dashboard::new(Person::sample(), &words, connections, &view())).unwrap()
     }
 
@@ -95,6 +124,49 @@ mod tests {
             let html = dashboard(&connections);
             assert!(html.contains(colour) && html.contains(words), "{words}: {html}");
         }
+    }
+
+    #[test]
+    fn one_line_says_what_goods_wait_for() {
+        let vk = connection;
+        let evotor = || Connection { provider: Provider::Evotor, ..connection() };
+        let broken = |connection| Connection { is_online: false, ..connection };
+        let unverified = |connection| Connection { last_checked_at: None, ..connection };
+        for (connections, line) in [
+            (vec![], Some("подключите Эвотор и ВКонтакте.")),
+            (vec![vk()], Some("подключите Эвотор.")),
+            (vec![evotor()], Some("подключите ВКонтакте.")),
+            (vec![evotor(), broken(vk())], Some("переподключите ВКонтакте.")),
+            (vec![broken(evotor()), broken(vk())], Some("переподключите Эвотор и ВКонтакте.")),
+            (vec![broken(evotor())], Some("подключите ВКонтакте и переподключите Эвотор.")),
+            (vec![evotor(), vk()], None),
+            (vec![evotor(), unverified(vk())], None),
+        ] {
+            let html = dashboard_of(Provider::ALL, &connections);
+            match line {
+                Some(line) => {
+                    assert!(html.contains(&format!("Товары не синхронизируются: {line}")), "{line}: {html}");
+                }
+                None => assert!(!html.contains("не синхронизируются"), "{html}"),
+            }
+        }
+    }
+
+    #[test]
+    fn with_one_provider_its_entry_says_it_all() {
+        assert!(!dashboard(&[]).contains("не синхронизируются"));
+    }
+
+    #[test]
+    fn goods_come_from_the_first_entry() {
+        let html = dashboard_of(Provider::ALL, &[]);
+        assert!(html.find("href=\"/evotor\"").unwrap() < html.find("href=\"/vk\"").unwrap(), "{html}");
+    }
+
+    #[test]
+    fn an_account_without_a_number_of_its_own_is_shown_by_name_alone() {
+        let html = dashboard_of(Provider::ALL, &[Connection { provider: Provider::Evotor, ..connection() }]);
+        assert!(html.contains("Иван &lt;script&gt;") && !html.contains("<code>"), "{html}");
     }
 
     #[test]

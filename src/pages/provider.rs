@@ -30,7 +30,7 @@ struct Connected {
     badges: Vec<Badge>,
     trouble: Option<Message>,
     name: String,
-    account_id: String,
+    account_id: Option<String>,
     since: Option<DisplayTime>,
     checked: Option<DisplayTime>,
     expires: Option<DisplayTime>,
@@ -77,7 +77,7 @@ impl Connected {
                 Health::Working | Health::Unverified => None,
             },
             name: connection.account.display_name(),
-            account_id: connection.account.id.clone(),
+            account_id: words.account_id.map(|_| connection.account.id.clone()),
             since: display(connection.connected_at),
             checked: display(connection.last_checked_at),
             // The end of a token that will be renewed is nobody's concern.

@@ -9,12 +9,15 @@
 //! A new provider is a folder beside [`vk`], a variant of [`Provider`], and a line in the
 //! registration below.
 
+pub mod evotor;
+mod lenient;
 pub mod oauth;
 pub mod vk;
 mod words;
 
 pub use words::{Message, Words};
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -23,6 +26,7 @@ use jiff::Timestamp;
 use crate::config::{BaseUrl, ConfigError, Env};
 use crate::domain::{Account, ErrorCode, Liveness, Provider, Scopes, TokenSet};
 use crate::error_chain::Cause;
+use crate::http_client::{ClientError, HttpClient, Limits};
 use crate::params::Params;
 use crate::platform::Platform;
 use crate::secrets::SecretError;
@@ -32,6 +36,11 @@ use oauth::{AuthorizationRequest, AuthorizationResponse, Exchange};
 pub trait Authorize: Send + Sync {
     /// The address for one attempt.
     fn url(&self, request: &AuthorizationRequest<'_>) -> String;
+
+    /// Whether the provider may bring back no state, so that the browser is to keep it too.
+    fn may_lose_state(&self) -> bool {
+        false
+    }
 }
 
 /// Makes tokens and an account of what a person comes back with. Proves the application, so it
@@ -39,6 +48,11 @@ pub trait Authorize: Send + Sync {
 pub trait Redeem: Send + Sync {
     /// Reads a callback; `None` for anything that is not one answer to one attempt.
     fn read(&self, params: &Params) -> Option<AuthorizationResponse>;
+
+    /// Whether an answer that brings back no state is one to the state that the browser has kept.
+    fn may_lose_state(&self) -> bool {
+        false
+    }
 
     /// Gets ready what could fail on our side, so that it fails before the code is used up.
     fn prepare(&self) -> BoxFuture<'_, Result<(), SecretError>>;
@@ -91,6 +105,11 @@ pub trait Check: Send + Sync {
     /// provider says so only when it hands tokens out.
     fn check_scopes(&self, tokens: TokenSet) -> BoxFuture<'_, Option<CheckAnswer>>;
 
+    /// How often the provider may be asked, in calls a second; `None` for no other bound than what holds for each.
+    fn max_rps(&self) -> Option<NonZeroU32> {
+        None
+    }
+
     /// Whether the provider answers tokens only from the address that obtained them.
     fn is_bound_to_address(&self, _tokens: &TokenSet) -> bool {
         false
@@ -121,6 +140,8 @@ pub struct CheckAnswer {
     pub rate_limited: Option<RateLimited>,
     /// What is granted, where that was asked.
     pub scopes: Option<Scopes>,
+    /// The account as the provider names it now, where the answer says so.
+    pub account: Option<Account>,
 }
 
 /// Renews tokens. Proves the application, so it knows its secret.
@@ -200,13 +221,21 @@ pub enum Revoked {
 impl CheckAnswer {
     /// An answer that needs no explanation.
     pub fn of(liveness: Liveness) -> Self {
-        Self { liveness, code: None, cause: None, rate_limited: None, scopes: None }
+        Self { liveness, code: None, cause: None, rate_limited: None, scopes: None, account: None }
     }
 
     /// An answer, and why.
     pub fn because(liveness: Liveness, cause: impl Into<String>) -> Self {
         Self { cause: Some(Cause::new(cause)), ..Self::of(liveness) }
     }
+}
+
+/// A client for a provider's hosts, which trusts the roots that a variable holds beside the system's.
+fn http_client(env: &Env, extra_ca: &'static str, limits: Limits) -> Result<HttpClient, ConfigError> {
+    HttpClient::new(limits, env.pem(extra_ca)?.as_deref()).map_err(|error| match error {
+        ClientError::Certificate => ConfigError::bad_pem(extra_ca),
+        ClientError::Tls => ConfigError::Tls(error),
+    })
 }
 
 /// The provider limits our rate.
@@ -244,6 +273,7 @@ pub trait Registry: Send + Sync {
 macro_rules! of_provider {
     ($provider:expr, $constructor:ident($($argument:expr),*)) => {
         match $provider {
+            Provider::Evotor => evotor::$constructor($($argument),*),
             Provider::Vk => vk::$constructor($($argument),*),
         }
     };
@@ -289,10 +319,14 @@ impl Registry for Registered {
 pub struct PerProvider<T>(Vec<(Provider, T)>);
 
 impl<T> PerProvider<T> {
-    /// Asks a constructor for every provider, and leaves out those that are not configured.
-    pub fn build<E>(constructor: impl Fn(Provider) -> Result<Option<T>, E>) -> Result<Self, E> {
+    /// Asks a constructor for each of the providers that there are ([`Env::providers`]), and leaves out those that
+    /// have none of the kind.
+    pub fn build<E>(
+        providers: &[Provider],
+        constructor: impl Fn(Provider) -> Result<Option<T>, E>,
+    ) -> Result<Self, E> {
         let mut built = Vec::new();
-        for provider in Provider::ALL.iter().copied() {
+        for provider in Provider::ALL.iter().copied().filter(|provider| providers.contains(provider)) {
             built.extend(constructor(provider)?.map(|value| (provider, value)));
         }
         Ok(Self(built))

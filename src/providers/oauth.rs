@@ -156,6 +156,14 @@ pub(super) fn is_code(value: &str) -> bool {
     !value.is_empty() && value.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
+/// The longest token stored, in characters; VK's are 85 to over 200.
+const LONGEST_TOKEN: usize = 2048;
+
+/// Printable ASCII without spaces (RFC 6749, appendices A.12 and A.17, and what a header can carry).
+pub(super) fn is_token(value: &str) -> bool {
+    (1..=LONGEST_TOKEN).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,8 +14,10 @@ pub struct Words {
     pub title: &'static str,
     /// A picture beside the title: SVG of the product's own, which is not escaped.
     pub icon: &'static str,
-    /// What the provider calls the number of an account.
-    pub account_id: &'static str,
+    /// What an account's name is the name of.
+    pub account: &'static str,
+    /// What the provider calls the number of an account; `None` where a merchant does not know it by one.
+    pub account_id: Option<&'static str>,
     /// Why to connect an account.
     pub invitation: &'static str,
     /// What happens then, and that it can be undone.

@@ -22,6 +22,8 @@ pub enum CookieName {
     ReturnTo,
     /// What the login page says before signing in again.
     Notice,
+    /// The state of the attempt to connect that began last, for providers that may lose it.
+    State,
     /// That the next sign-in must ask who the person is.
     AskAgain,
 }

@@ -10,6 +10,7 @@ use evosync_connections::domain::{
     Actor, AttemptId, ChangedBy, ErrorCode, Expiry, Generation, Provider, ReturnTo, SessionCredential,
 };
 use evosync_connections::pages::Problem;
+use evosync_connections::params::Params;
 use evosync_connections::platform::{Platform, warm_up};
 use evosync_connections::providers::oauth::{
     AuthorizationResponse, ErrorKind, Exchange, GrantedCode, Outcome,
@@ -18,7 +19,7 @@ use evosync_connections::providers::{Grant, PerProvider, Redeem, Registry};
 use evosync_connections::sealing::{RowIdentity, TokenKeySource, TokenKeys};
 use evosync_connections::store::{CallbackStore, Earlier, NewConnection, Saved, Seen, Spend, StoreError};
 use evosync_connections::web::{
-    Answer, Boot, CookieJar, Failure, WebFunction, correlation_id, params, provider,
+    Answer, Boot, CookieJar, CookieName, Failure, WebFunction, correlation_id, params, provider,
 };
 use futures_util::future::join_all;
 use lambda_http::Request;
@@ -50,6 +51,18 @@ struct Caller<'a> {
 }
 
 impl Function {
+    /// The parameters of a callback, with the state that the browser has kept where the provider brings none back.
+    /// It is spent like any other, so that it serves one answer.
+    fn params(&self, request: &Request, redeem: &dyn Redeem) -> Params {
+        let params = params(request);
+        if !redeem.may_lose_state() || params.one("state") != Ok(None) {
+            return params;
+        }
+        let Some(kept) = self.jar.get(request, CookieName::State) else { return params };
+        tracing::info!("the state did not come back");
+        params.with(vec![("state", kept)])
+    }
+
     async fn complete(&self, caller: &Caller<'_>, response: &AuthorizationResponse) -> Result<(), Stop> {
         // Secrets first: both the state and the code can be used only once.
         let keys = self.keys.keys().await.map_err(|error| Stop::ours(&error))?;
@@ -180,10 +193,12 @@ impl Boot for Function {
         platform: &Platform,
         registry: &(impl Registry + ?Sized),
     ) -> Result<Self, ConfigError> {
-        let base = env.base_url()?;
+        let (base, providers) = (env.base_url()?, env.providers()?);
         let function = Self {
             store: CallbackStore::new(platform, env)?,
-            providers: PerProvider::build(|provider| registry.redeem(provider, env, platform, &base))?,
+            providers: PerProvider::build(&providers, |provider| {
+                registry.redeem(provider, env, platform, &base)
+            })?,
             keys: TokenKeySource::new(platform, env.token_keys_secret()?),
             jar: CookieJar::new(&base),
             platform: platform.clone(),
@@ -202,11 +217,16 @@ impl WebFunction for Function {
         let Some((provider, redeem)) = self.providers.of(provider(request)) else {
             return Ok(Answer::problem(Problem::NotFound));
         };
-        let Some(response) = redeem.read(&params(request)) else {
+        let credential = self.jar.credential(request);
+        let Some(response) = redeem.read(&self.params(request, redeem.as_ref())) else {
+            // The browser may have withheld the state with the session.
+            if credential.is_none() && redeem.may_lose_state() {
+                return Ok(without_session(request, provider));
+            }
             let stop = Stop::new(ErrorCode::InvalidState, "malformed callback");
             return Ok(stop.answer(provider, None));
         };
-        let Some(credential) = &self.jar.credential(request) else {
+        let Some(credential) = &credential else {
             return Ok(without_session(request, provider));
         };
         let correlation_id = &correlation_id(request);

@@ -2,7 +2,7 @@
 //! provider.
 
 use evosync_connections::config::{ConfigError, Env};
-use evosync_connections::domain::{ErrorCode, ReturnTo, State};
+use evosync_connections::domain::{ATTEMPT_LIFETIME, ErrorCode, ReturnTo, State};
 use evosync_connections::pages::Problem;
 use evosync_connections::platform::{Entropy, Platform, warm_up};
 use evosync_connections::providers::oauth::AuthorizationRequest;
@@ -10,7 +10,7 @@ use evosync_connections::providers::{Authorize, PerProvider, Registry};
 use evosync_connections::store::{Begin, ConnectStore};
 use evosync_connections::telemetry::count_failure;
 use evosync_connections::web::{
-    Answer, Boot, CookieJar, Failure, WebFunction, device, is_cross_site, provider, sign_in_first,
+    Answer, Boot, CookieJar, CookieName, Failure, WebFunction, device, is_cross_site, provider, sign_in_first,
 };
 use lambda_http::Request;
 
@@ -28,10 +28,10 @@ impl Boot for Function {
         platform: &Platform,
         registry: &(impl Registry + ?Sized),
     ) -> Result<Self, ConfigError> {
-        let base = env.base_url()?;
+        let (base, providers) = (env.base_url()?, env.providers()?);
         let function = Self {
             store: ConnectStore::new(platform, env)?,
-            providers: PerProvider::build(|provider| registry.authorize(provider, env, &base))?,
+            providers: PerProvider::build(&providers, |provider| registry.authorize(provider, env, &base))?,
             jar: CookieJar::new(&base),
             entropy: platform.entropy.clone(),
         };
@@ -57,7 +57,12 @@ impl WebFunction for Function {
             Begin::Started => {
                 let verifier = &credential.code_verifier(provider, &state);
                 let request = AuthorizationRequest { state: &state, verifier, device: device(request) };
-                Answer::see_other(authorize.url(&request))
+                let answer = Answer::see_other(authorize.url(&request));
+                if authorize.may_lose_state() {
+                    let seconds = Some(ATTEMPT_LIFETIME.as_secs());
+                    return Ok(answer.with_cookie(self.jar.set(CookieName::State, state.secret(), seconds)));
+                }
+                answer
             }
             Begin::NotSignedIn => sign_in_first(&self.jar, ReturnTo::Provider(provider)),
             Begin::TooMany => {

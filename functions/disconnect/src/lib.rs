@@ -16,6 +16,7 @@ use lambda_http::Request;
 /// The function: deletes connections. It cannot read them.
 pub struct Function {
     store: DisconnectStore,
+    providers: Vec<Provider>,
     base: BaseUrl,
     jar: CookieJar,
 }
@@ -52,7 +53,12 @@ impl Boot for Function {
         _registry: &(impl Registry + ?Sized),
     ) -> Result<Self, ConfigError> {
         let base = env.base_url()?;
-        let function = Self { store: DisconnectStore::new(platform, env)?, jar: CookieJar::new(&base), base };
+        let function = Self {
+            store: DisconnectStore::new(platform, env)?,
+            providers: env.providers()?,
+            jar: CookieJar::new(&base),
+            base,
+        };
         warm_up(function.store.warm_up()).await;
         Ok(function)
     }
@@ -60,7 +66,7 @@ impl Boot for Function {
 
 impl WebFunction for Function {
     async fn answer(&self, request: &Request) -> Result<Answer, Failure> {
-        let Some(provider) = provider(request) else {
+        let Some(provider) = provider(request).filter(|provider| self.providers.contains(provider)) else {
             return Ok(Answer::problem(Problem::NotFound));
         };
         match check_form_post(request, &self.base, &self.jar) {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use evosync_connections::domain::{Actor, Liveness, OfflineReason, Scopes, TokenSet, Unknown};
+use evosync_connections::domain::{Account, Actor, Liveness, OfflineReason, Scopes, TokenSet, Unknown};
 use evosync_connections::error_chain::chain;
 use evosync_connections::platform::Platform;
 use evosync_connections::providers::{Check, CheckAnswer, PerProvider, Subject};
@@ -74,10 +74,18 @@ pub(crate) struct Verdict {
     pub(crate) liveness: Liveness,
     /// What is granted, where that was asked.
     pub(crate) scopes: Option<Scopes>,
+    /// The account as the provider names it now, where it said so.
+    pub(crate) account: Option<Account>,
     /// What became of the renewal, where one was asked for and answered.
     pub(crate) renewal: Option<Renewed>,
     /// Whether the provider wanted another address before the renewal.
     pub(crate) was_elsewhere: bool,
+}
+
+impl Verdict {
+    fn of(liveness: Liveness) -> Self {
+        Self { liveness, scopes: None, account: None, renewal: None, was_elsewhere: false }
+    }
 }
 
 /// The answer to a renewal.
@@ -89,7 +97,7 @@ pub(crate) enum Renewed {
 
 impl Checked {
     pub(crate) fn answered(liveness: Liveness) -> Self {
-        Self::Answered(Verdict { liveness, scopes: None, renewal: None, was_elsewhere: false })
+        Self::Answered(Verdict::of(liveness))
     }
 
     /// The same, where the provider wanted another address before.
@@ -182,20 +190,26 @@ impl Checker<'_> {
             account_id: stored.connection.account.id.clone(),
             scopes: stored.connection.scopes.clone(),
         };
-        let Some(liveness) = self.ask_with_retries(asked, subject).await else { return Checked::NotReached };
+        let Some((liveness, account)) = self.ask_with_retries(asked, subject).await else {
+            return Checked::NotReached;
+        };
         let now = self.platform.clock.now();
         let is_due = stored.scopes_checked_at.is_none_or(|at| now.duration_since(at) >= SCOPES_EVERY);
         if liveness == Liveness::Alive
             && is_due
-            && let Some(verdict) = self.ask_scopes(asked, tokens).await
+            && let Some(Verdict { liveness, scopes, .. }) = self.ask_scopes(asked, tokens).await
         {
-            return Checked::Answered(verdict);
+            return Checked::Answered(Verdict { scopes, account, ..Verdict::of(liveness) });
         }
-        Checked::answered(liveness)
+        Checked::Answered(Verdict { account, ..Verdict::of(liveness) })
     }
 
     /// Retries transient faults with back-off while there is time.
-    async fn ask_with_retries(&self, asked: &Asked<'_>, subject: Subject) -> Option<Liveness> {
+    async fn ask_with_retries(
+        &self,
+        asked: &Asked<'_>,
+        subject: Subject,
+    ) -> Option<(Liveness, Option<Account>)> {
         let (last, tried) = (Mutex::new(None), AtomicU32::new(0));
         let attempt = || async {
             // If there is no further turn, the last answer counts.
@@ -203,7 +217,7 @@ impl Checker<'_> {
             let answer = asked.check.check(subject.clone()).await;
             asked.limit.settle(&turn, &answer);
             note(&answer, tried.fetch_add(1, Ordering::Relaxed) + 1);
-            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer.liveness);
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some((answer.liveness, answer.account));
             match answer.liveness {
                 Liveness::Unknown(Unknown::Transient) => Try::Transient(()),
                 _ => Try::Settled(()),
@@ -223,9 +237,7 @@ impl Checker<'_> {
         asked.limit.settle(&turn, &answer);
         match answer.liveness {
             Liveness::Unknown(_) => None,
-            liveness => {
-                Some(Verdict { liveness, scopes: answer.scopes, renewal: None, was_elsewhere: false })
-            }
+            liveness => Some(Verdict { scopes: answer.scopes, ..Verdict::of(liveness) }),
         }
     }
 
@@ -244,6 +256,8 @@ impl Checker<'_> {
         let mut update = self.attempt(stored, verdict.liveness.code(), conclusion);
         if let Some(attempt) = &mut update.attempt {
             attempt.scopes.clone_from(&verdict.scopes);
+            let known = &stored.connection.account;
+            attempt.account = verdict.account.clone().filter(|account| account.renames(known));
         }
         update
     }
@@ -256,7 +270,11 @@ impl Checker<'_> {
         verdict: Option<RowVerdict>,
     ) -> RowUpdate {
         let (id, at) = (self.attempt.clone(), self.platform.clock.now());
-        update(stored, Some(Attempt { id, at, result, verdict, scopes: None }), self.reseal(stored))
+        update(
+            stored,
+            Some(Attempt { id, at, result, verdict, scopes: None, account: None }),
+            self.reseal(stored),
+        )
     }
 
     /// The update that only re-encrypts a token of an old key; `None` where there is nothing to do.

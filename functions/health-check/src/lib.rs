@@ -72,11 +72,12 @@ impl Function {
         platform: &Platform,
         registry: &(impl Registry + ?Sized),
     ) -> Result<Self, ConfigError> {
+        let providers = env.providers()?;
         let function = Self::new(
             Box::new(DynamoSweepStore::new(platform, env)?),
             SqsQueue::of(platform, env),
-            PerProvider::build(|provider| registry.check(provider, env, platform))?,
-            PerProvider::build(|provider| registry.renew(provider, env, platform))?,
+            PerProvider::build(&providers, |provider| registry.check(provider, env, platform))?,
+            PerProvider::build(&providers, |provider| registry.renew(provider, env, platform))?,
             Box::new(TokenKeySource::new(platform, env.token_keys_secret()?)),
             env.sweep()?,
             platform.clone(),

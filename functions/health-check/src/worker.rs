@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use evosync_connections::providers::Check;
 use evosync_connections::sealing::TokenKeys;
 use evosync_connections::store::StoreError;
 use evosync_connections::store::sweep::{
@@ -186,7 +187,7 @@ impl<'a> Worker<'a> {
         number: u32,
         work: &mut SegmentWork<'_>,
     ) -> Result<(), SweepError> {
-        let share = f64::from(self.function.bounds.max_rps.get()) / f64::from(run.segments);
+        let share = 1.0 / f64::from(run.segments);
         let checker = &self.checker(run, run.attempt_id(&self.id), share);
         let concurrency = self.concurrency();
         let cadence = self.function.bounds.cadence;
@@ -290,8 +291,7 @@ impl<'a> Worker<'a> {
         left_out: u64,
         summary: &mut Summary,
     ) -> Result<bool, StoreError> {
-        let rps = f64::from(self.function.bounds.max_rps.get());
-        let checker = &self.checker(run, run.attempt_id(&format!("{}.closing", self.id)), rps);
+        let checker = &self.checker(run, run.attempt_id(&format!("{}.closing", self.id)), 1.0);
         let closing = Closing { store: self.store, checker, run, concurrency: self.concurrency() };
         let decided = closing.decide(suspects, left_out, summary).await;
         self.share_what_is_given_up(run, checker).await?;
@@ -308,19 +308,24 @@ impl<'a> Worker<'a> {
         Ok(summary)
     }
 
-    fn checker(&self, run: &Run, attempt: String, rps: f64) -> Checker<'_> {
+    /// A checker that may call each provider at a share of the highest rate.
+    fn checker(&self, run: &Run, attempt: String, share: f64) -> Checker<'_> {
         let platform = &self.function.platform;
-        let limit = || RateLimit::new(platform.clock.clone(), rps, self.concurrency());
-        let renewing = |provider| {
+        let limit = |check: &dyn Check| {
+            let highest = check.max_rps().unwrap_or(self.function.bounds.max_rps);
+            let rps = f64::from(highest.get()) * share;
+            RateLimit::new(platform.clock.clone(), rps, self.concurrency())
+        };
+        let renewing = |provider, check: &dyn Check| {
             let renew = self.function.renewers.get(provider);
-            renew.map(|renew| Renewing::new(renew.as_ref(), limit()))
+            renew.map(|renew| Renewing::new(renew.as_ref(), limit(check)))
         };
         let checker = Checker {
             store: self.store,
             providers: self.function.providers.map(|provider, check| Asked {
                 check: check.as_ref(),
-                renewing: renewing(provider),
-                limit: limit(),
+                renewing: renewing(provider, check.as_ref()),
+                limit: limit(check.as_ref()),
             }),
             keys: self.keys,
             platform,

@@ -1,17 +1,14 @@
 //! The client of the OpenID Connect issuer that people sign in at.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use evosync_connections::config::{ConfigError, Oidc};
 use evosync_connections::domain::State;
 use evosync_connections::domain::secret::{AuthorizationCode, ClientSecret};
-use evosync_connections::http_client::{HttpAnswer, HttpClient, Limits};
+use evosync_connections::http_client::{HttpAnswer, HttpClient, Limits, basic_credentials};
 use evosync_connections::platform::{Clock, Platform};
 use evosync_connections::providers::oauth::OAuthError;
 use evosync_connections::secrets::{ClientSecretSource, Secret};
 use reqwest::RequestBuilder;
 use serde_json::{Map, Value};
-use url::form_urlencoded::byte_serialize;
 use zeroize::Zeroizing;
 
 use crate::discovery::Discovery;
@@ -148,11 +145,8 @@ impl Issuer {
         ];
         let mut request = self.http.requests().post(metadata.token_endpoint.clone());
         match secret {
-            // RFC 6749, section 2.3.1: both parts are form-encoded before Base64.
             Some(secret) if metadata.basic_authentication => {
-                let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-                let pair = Zeroizing::new(format!("{}:{}", encode(client_id), encode(secret.secret())));
-                let credentials = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
+                let credentials = basic_credentials(client_id, secret);
                 request = request.header(reqwest::header::AUTHORIZATION, credentials.as_str());
             }
             Some(secret) => form.extend([("client_id", client_id), ("client_secret", secret.secret())]),

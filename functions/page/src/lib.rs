@@ -21,9 +21,10 @@ impl Boot for Function {
         platform: &Platform,
         registry: &(impl Registry + ?Sized),
     ) -> Result<Self, ConfigError> {
+        let providers = env.providers()?;
         Ok(Self {
             signed_in: SignedInLoader::boot(env, platform).await?,
-            words: PerProvider::build(|provider| Ok(registry.words(provider)))?,
+            words: PerProvider::build(&providers, |provider| Ok(registry.words(provider)))?,
         })
     }
 }

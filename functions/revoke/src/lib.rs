@@ -46,10 +46,11 @@ impl Function {
         platform: &Platform,
         registry: &(impl Registry + ?Sized),
     ) -> Result<Self, ConfigError> {
+        let providers = env.providers()?;
         Ok(Self {
             table: env.connections_table()?,
             keys: TokenKeySource::new(platform, env.token_keys_secret()?),
-            providers: PerProvider::build(|provider| registry.revoke(provider, env, platform))?,
+            providers: PerProvider::build(&providers, |provider| registry.revoke(provider, env, platform))?,
             clock: platform.clock.clone(),
         })
     }

@@ -44,10 +44,11 @@ impl Function {
         platform: &Platform,
         registry: &(impl Registry + ?Sized),
     ) -> Result<Self, ConfigError> {
+        let providers = env.providers()?;
         let function = Self {
             store: Box::new(DynamoSweepStore::new(platform, env)?),
-            providers: PerProvider::build(|provider| registry.check(provider, env, platform))?,
-            renewers: PerProvider::build(|provider| registry.renew(provider, env, platform))?,
+            providers: PerProvider::build(&providers, |provider| registry.check(provider, env, platform))?,
+            renewers: PerProvider::build(&providers, |provider| registry.renew(provider, env, platform))?,
             keys: TokenKeySource::new(platform, env.token_keys_secret()?),
             egress: env.optional("EGRESS_ADDRESS"),
             platform: platform.clone(),

@@ -137,6 +137,7 @@ impl Issue<'_> {
             result: answer.liveness.code(),
             verdict,
             scopes: answer.scopes.clone(),
+            account: None,
         };
         let update = RowUpdate {
             key: RowKey::of(&stored.connection),

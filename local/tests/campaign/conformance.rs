@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use evosync_connections::config::Env;
 use evosync_connections::domain::{
-    Actor, Connection, Expiry, Generation, OfflineReason, Provider, RenewalClaim, Scopes,
+    Account, Actor, Connection, Expiry, Generation, OfflineReason, Provider, RenewalClaim, Scopes,
 };
 use evosync_connections::platform::{Clock, Platform};
 use evosync_connections::store::sweep::{
@@ -106,6 +106,7 @@ async fn keeps_the_promises_of_an_update(store: &dyn SweepStore) {
                 actor: Actor::Sweep,
             }),
             scopes: None,
+            account: Some(Account::new("another number", id, "Петрова")),
         }),
         resealed: None,
     };
@@ -121,6 +122,8 @@ async fn keeps_the_promises_of_an_update(store: &dyn SweepStore) {
         (row.updated_at, row.last_attempt_by.as_deref()),
         (Some(NOW + SignedDuration::from_mins(1)), Some("first"))
     );
+    let account = Account::new(before.connection.account.id.clone(), "first", "Петрова");
+    assert_eq!(row.connection.account, account, "new names, and the number that it had");
     assert_eq!(record(&update("second", None, None)).await, Recorded::Superseded, "somebody tried since");
     let other = RowUpdate { generation: Generation::new([9; 16]), ..update("second", Some("first"), None) };
     assert_eq!(record(&other).await, Recorded::Superseded, "of another generation");

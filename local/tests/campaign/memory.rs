@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use evosync_connections::domain::{Expiry, Provider, RenewalClaim};
+use evosync_connections::domain::{Account, Expiry, Provider, RenewalClaim};
 use evosync_connections::store::sweep::{
     Answer, ConnectionStore, Cursor, Lease, MOST_UPDATES, Part, PartOf, Progress, Recorded, RowKey,
     RowUpdate, Run, ScanPage, Segment, StoredConnection, SweepStore,
@@ -142,6 +142,10 @@ impl Tables {
         row.last_attempt_result = Some(attempt.result.to_owned());
         if let Some(scopes) = &attempt.scopes {
             (row.connection.scopes, row.scopes_checked_at) = (Some(scopes.clone()), Some(attempt.at));
+        }
+        if let Some(Account { first_name, last_name, .. }) = attempt.account.clone() {
+            let id = row.connection.account.id.clone();
+            row.connection.account = Account { id, first_name, last_name };
         }
         if let Some(verdict) = &attempt.verdict {
             if row.connection.is_online && verdict.offline.is_some() {

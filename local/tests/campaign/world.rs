@@ -252,10 +252,12 @@ impl World {
         };
         let check: Box<dyn Check> = Box::new(provider.clone());
         let check = Mutex::new(Some(check));
-        let providers = PerProvider::build(|_| Ok::<_, ()>(check.lock().unwrap().take())).unwrap();
+        let providers =
+            PerProvider::build(&[Provider::Vk], |_| Ok::<_, ()>(check.lock().unwrap().take())).unwrap();
         let renew: Box<dyn Renew> = Box::new(provider.clone());
         let renew = Mutex::new(Some(renew));
-        let renewers = PerProvider::build(|_| Ok::<_, ()>(renew.lock().unwrap().take())).unwrap();
+        let renewers =
+            PerProvider::build(&[Provider::Vk], |_| Ok::<_, ()>(renew.lock().unwrap().take())).unwrap();
         let function =
             Function::new(store.door(), queue, providers, renewers, Box::new(keys.clone()), bounds, platform);
         let world = Self {

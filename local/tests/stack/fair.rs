@@ -23,7 +23,8 @@ use serde_json::Value;
 static WORDS: Words = Words {
     title: "Ярмарка",
     icon: "<svg></svg>",
-    account_id: "Номер места",
+    account: "Торговец",
+    account_id: Some("Номер места"),
     invitation: "Займите место на ярмарке.",
     steps: &["Вы выберете место."],
     connect: "Занять место",

@@ -333,6 +333,7 @@ fn update(stored: &StoredConnection, attempt: &str, offline: Option<OfflineReaso
             result: offline.map_or("alive", OfflineReason::code),
             verdict: Some(verdict),
             scopes: None,
+            account: None,
         }),
         resealed: None,
     }

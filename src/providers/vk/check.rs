@@ -61,7 +61,7 @@ impl VkCheck {
         if said_so.is_some_and(|scopes| !scopes.cover(&self.needed)) {
             return less_than_needed();
         }
-        CheckAnswer::of(Liveness::Alive)
+        CheckAnswer { account: Some(profile.account.clone()), ..CheckAnswer::of(Liveness::Alive) }
     }
 }
 
@@ -71,6 +71,6 @@ fn less_than_needed() -> CheckAnswer {
 
 impl From<Fault> for CheckAnswer {
     fn from(Fault { liveness, code, cause, rate_limited }: Fault) -> Self {
-        Self { liveness, code, cause: Some(cause), rate_limited, scopes: None }
+        Self { code, cause: Some(cause), rate_limited, ..Self::of(liveness) }
     }
 }

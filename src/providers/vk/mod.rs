@@ -23,7 +23,6 @@ mod authorize;
 mod check;
 mod classic;
 mod config;
-mod lenient;
 mod redeem;
 mod renew;
 mod revoke;
@@ -35,10 +34,10 @@ mod words;
 
 use std::time::Duration;
 
-use super::{Authorize, Built, Check, Redeem, Renew, Revoke, Words};
+use super::{Authorize, Built, Check, Redeem, Renew, Revoke, Words, lenient};
 use crate::config::{BaseUrl, ConfigError, Env};
 use crate::domain::{Provider, Scopes};
-use crate::http_client::{ClientError, HttpClient, Limits};
+use crate::http_client::{HttpClient, Limits};
 use crate::platform::Platform;
 use api::Api;
 use config::{ApiConfig, AuthorizeConfig, Flow, TokenConfig, VkIdApp, VkIdConfig};
@@ -127,8 +126,5 @@ fn redirect_uri(base: &BaseUrl) -> String {
 
 /// A client for VK's hosts, which trusts `VK_EXTRA_CA` beside the system's roots.
 fn http_client(env: &Env, limits: Limits) -> Result<HttpClient, ConfigError> {
-    HttpClient::new(limits, env.pem(EXTRA_CA)?.as_deref()).map_err(|error| match error {
-        ClientError::Certificate => ConfigError::bad_pem(EXTRA_CA),
-        ClientError::Tls => ConfigError::Tls(error),
-    })
+    super::http_client(env, EXTRA_CA, limits)
 }

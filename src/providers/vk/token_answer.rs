@@ -15,11 +15,8 @@ use crate::domain::secret::{AccessToken, RefreshToken};
 use crate::domain::{Liveness, OfflineReason, Scopes, Unknown};
 use crate::error_chain::Cause;
 use crate::http_client::{HttpAnswer, HttpError};
-use crate::providers::oauth::{ErrorKind, OAuthError};
+use crate::providers::oauth::{ErrorKind, OAuthError, is_token};
 use crate::secrets::SecretError;
-
-/// The longest token stored, in characters; VK's are 85 to over 200.
-const MAX_TOKEN: usize = 2048;
 
 /// What a code or a refresh token was good for.
 #[derive(Debug)]
@@ -152,10 +149,6 @@ pub(super) fn read(answer: &HttpAnswer, now: Timestamp) -> Result<TokenGrant, To
         account_id: parsed.user_id.as_ref().and_then(Lenient::number),
         expires_at: lifetime.is_positive().then(|| now.saturating_add(lifetime).unwrap_or(Timestamp::MAX)),
     })
-}
-
-fn is_token(value: &str) -> bool {
-    (1..=MAX_TOKEN).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 impl From<HttpError> for TokenError {

@@ -6,7 +6,8 @@ use crate::providers::{Message, Words};
 pub(super) static WORDS: Words = Words {
     title: "ВКонтакте",
     icon: include_str!("icon.svg").trim_ascii_end(),
-    account_id: "VK ID",
+    account: "Профиль",
+    account_id: Some("VK ID"),
     invitation: "Подключите ваш аккаунт ВКонтакте, чтобы система могла автоматически синхронизировать каталог \
                  товаров из Эвотор в вашу группу ВКонтакте.",
     steps: &[

@@ -16,7 +16,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{RenewalStore, StoreError};
-use crate::domain::{Actor, Connection, Generation, OfflineReason, Provider, RenewalClaim, Scopes, UserId};
+use crate::domain::{
+    Account, Actor, Connection, Generation, OfflineReason, Provider, RenewalClaim, Scopes, UserId,
+};
 
 pub use dynamo::DynamoSweepStore;
 
@@ -175,6 +177,8 @@ pub struct Attempt {
     pub verdict: Option<RowVerdict>,
     /// What is granted, where that was asked.
     pub scopes: Option<Scopes>,
+    /// The account, where its names are others than the row has. Its number stays.
+    pub account: Option<Account>,
 }
 
 /// A conclusive verdict on a connection.

@@ -152,6 +152,10 @@ impl Changes {
             self.set(c::SCOPES, s(scopes.to_string()));
             self.set(c::SCOPES_CHECKED_AT, at());
         }
+        if let Some(account) = &attempt.account {
+            self.set(c::FIRST_NAME, s(&account.first_name));
+            self.set(c::LAST_NAME, s(&account.last_name));
+        }
         let Some(verdict) = &attempt.verdict else { return };
         self.set(c::LAST_CHECKED_AT, at());
         self.set(c::IS_ONLINE, AttributeValue::Bool(verdict.offline.is_none()));

@@ -1,4 +1,4 @@
-//! Fields that VK has spelled in more than one way. What is of another kind than ours counts as not
+//! Fields that providers spell in more than one way. What is of another kind than ours counts as not
 //! given: no such field is worth losing an answer for.
 
 use serde::Deserialize;
