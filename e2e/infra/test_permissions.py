@@ -195,6 +195,7 @@ class Permissions(unittest.TestCase):
             resources = stack.everything()
             self.assertEqual("EvotorClientSecret" in resources, listed_, given)
             self.assertEqual("EvotorClientSecretId" in stack.outputs(), listed_, given)
+            self.assertNotIn("", {resource for _, _, resource, _ in granted(stack)}, given)
             rules = {rule for rule in granted(stack) if "evotor" in str(rule).lower()}
             secret = ("secretsmanager:GetSecretValue", "EvotorClientSecret", "")
             self.assertEqual(rules, {(who, *secret) for who in expected}, given)
