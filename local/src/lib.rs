@@ -26,6 +26,7 @@ pub mod issuer;
 mod net;
 mod pages;
 pub mod schedule;
+mod simulator;
 mod stack;
 pub mod testing;
 pub mod vk;

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::Vk;
 use super::state::Code;
-use crate::pages::page;
+use crate::simulator::Consent;
 
 /// The rights the page lists, with VK's bits.
 const RIGHTS: [(&str, u32, &str); 3] = [
@@ -78,15 +78,12 @@ pub(super) async fn show(State(vk): State<Vk>, Query(asked): Query<Asked>) -> Re
 /// rights, by name and title, that can be unticked.
 pub(super) fn consent_page(
     vk: &Vk,
-    action: &str,
+    action: &'static str,
     fields: &[(&str, &str)],
     rights: impl Iterator<Item = (&'static str, &'static str)>,
 ) -> Response {
-    let rights: Vec<_> = rights.map(|(name, title)| json!({ "name": name, "title": title })).collect();
-    let fields: Vec<_> = fields.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
-    let accounts = vk.state().accounts.clone();
-    let context = json!({ "action": action, "fields": fields, "rights": rights, "accounts": accounts });
-    page("vk_consent.html", context)
+    let accounts = vk.state().accounts.iter().map(|account| (account.id, account.full_name())).collect();
+    Consent { template: "vk_consent.html", action, fields, accounts, rights: rights.collect() }.page()
 }
 
 /// `POST /authorize`: the person allows or refuses.
