@@ -14,7 +14,7 @@ use super::Evotor;
 use super::grants::random;
 use super::state::Code;
 use super::switch::Switch;
-use crate::simulator::Consent;
+use crate::simulator::{Consent, Decision};
 
 const CODE_LIFETIME: SignedDuration = SignedDuration::from_mins(10);
 
@@ -26,16 +26,6 @@ pub(super) struct Asked {
     redirect_uri: String,
     response_type: String,
     state: Option<String>,
-}
-
-/// What the merchant decides.
-#[derive(Deserialize)]
-pub(super) struct Decision {
-    #[serde(flatten)]
-    asked: Asked,
-    account: Option<u64>,
-    #[serde(rename = "decision")]
-    said: String,
 }
 
 /// `GET /oauth/authorize`.
@@ -56,17 +46,17 @@ pub(super) async fn show(State(evotor): State<Evotor>, Query(asked): Query<Asked
 }
 
 /// `POST /oauth/authorize`: the merchant installs the application, or refuses.
-pub(super) async fn decide(State(evotor): State<Evotor>, Form(decision): Form<Decision>) -> Response {
+pub(super) async fn decide(State(evotor): State<Evotor>, Form(decision): Form<Decision<Asked>>) -> Response {
     let mut back = match decision.asked.redirect(&evotor) {
         Ok(back) => back,
         Err(mistake) => return mistake.page(),
     };
-    match (decision.said.as_str(), decision.account) {
-        ("allow", Some(account)) => {
+    match decision.allowed() {
+        Some(account) => {
             let code = evotor.issue_code(account, &decision.asked.redirect_uri);
             back.query_pairs_mut().append_pair("code", &code);
         }
-        _ => {
+        None => {
             back.query_pairs_mut().append_pair("error", "access_denied");
         }
     }

@@ -54,7 +54,10 @@ impl Grants {
     pub(super) fn begin(&mut self, account: u64, entropy: &Entropy, now: Timestamp) -> Issued {
         let grant = self.all.len();
         self.all.push(Grant { account, ended: false });
-        Issued { access: self.issue_access(grant, entropy, now), refresh: self.issue_refresh(grant, entropy) }
+        Issued {
+            access: self.issue_access(grant, entropy, now),
+            refresh: Some(self.issue_refresh(grant, entropy)),
+        }
     }
 
     /// Refreshes; `None` where the refresh token is not, or no longer, good for it. Only a grant that rotates
@@ -78,7 +81,7 @@ impl Grants {
         }
         presented.spent = rotates;
         let access = self.issue_access(number, entropy, now);
-        let refresh = if rotates { self.issue_refresh(number, entropy) } else { None };
+        let refresh = rotates.then(|| self.issue_refresh(number, entropy));
         Some(Issued { access, refresh })
     }
 
@@ -116,10 +119,10 @@ impl Grants {
         token
     }
 
-    fn issue_refresh(&mut self, grant: usize, entropy: &Entropy) -> Option<String> {
+    fn issue_refresh(&mut self, grant: usize, entropy: &Entropy) -> String {
         let token = random(entropy);
         self.refresh.insert(token.clone(), Refresh { grant, spent: false });
-        Some(token)
+        token
     }
 }
 

@@ -1,6 +1,9 @@
-//! The page on which a person is asked.
+//! The page on which a person is asked, and what they say.
+
+use std::collections::HashMap;
 
 use axum::response::Response;
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::pages::page;
@@ -17,6 +20,31 @@ pub(crate) struct Consent<'a> {
     pub(crate) accounts: Vec<(u64, String)>,
     /// The rights, by name and title, that can be unticked.
     pub(crate) rights: Vec<(&'static str, &'static str)>,
+}
+
+/// What the person decides, of what an application asked for.
+#[derive(Deserialize)]
+pub(crate) struct Decision<A> {
+    #[serde(flatten)]
+    pub(crate) asked: A,
+    account: Option<u64>,
+    #[serde(rename = "decision")]
+    said: String,
+    /// The rights whose boxes are ticked, among other fields.
+    #[serde(flatten)]
+    fields: HashMap<String, String>,
+}
+
+impl<A> Decision<A> {
+    /// Whose consent it is; `None` where the person refuses.
+    pub(crate) fn allowed(&self) -> Option<u64> {
+        self.account.filter(|_| self.said == "allow")
+    }
+
+    /// Whether the box of a right is ticked.
+    pub(crate) fn ticked(&self, right: &str) -> bool {
+        self.fields.contains_key(right)
+    }
 }
 
 impl Consent<'_> {

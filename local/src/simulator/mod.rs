@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use crate::net::{Server, write_private};
 pub use calls::Call;
 pub(crate) use calls::Calls;
-pub(crate) use consent::Consent;
+pub(crate) use consent::{Consent, Decision};
 pub use fault::Fault;
 pub(crate) use fault::{OwnWords, broken_off};
 pub(crate) use held::Held;

@@ -177,10 +177,9 @@ async fn a_refresh_token_presented_twice_ends_its_grant() {
     assert_eq!(refused(application.refresh(&first).await).await, invalid_grant());
     assert_eq!(application.evotor.reuses(), 1);
     assert_eq!(refused(application.refresh(&second).await).await, invalid_grant());
-    assert_eq!(
-        (application.status(&first).await, application.status(&second).await),
-        (401.try_into().unwrap(), 401.try_into().unwrap())
-    );
+    for dead in [&first, &second] {
+        assert_eq!(application.status(dead).await, 401);
+    }
     assert_eq!(application.status(&other_grant).await, 200);
     assert_eq!((application.evotor.reuses(), application.evotor.living_tokens(SMIRNOVA)), (1, 1));
 }
