@@ -122,6 +122,8 @@ class Stack:
                 return not self.holds(inner)
             case {"Fn::And": parts}:
                 return all(self.holds(part) for part in parts)
+            case {"Fn::Or": parts}:
+                return any(self.holds(part) for part in parts)
             case {"Fn::Equals": [left, right]}:
                 return str(self.value(left)) == str(self.value(right))
         raise ValueError(condition)

@@ -18,9 +18,10 @@ NETWORK_INTERFACES = {
     "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
 }
 BUS_ARN = "arn:aws:events:eu-central-1:111122223333:event-bus/evosync"
+EVOTOR = {"Providers": "evotor,vk", "EvotorClientId": "evotor-client"}
 EGRESS = {"Egress": "existing", "EgressSubnetIds": "subnet-0a", "EgressSecurityGroupIds": "sg-0a"}
 # Optional parameters, which conditions of the table name, with a value.
-OPTIONAL = {"OidcClientSecretId": SECRET_ARN, "EventBusArn": BUS_ARN, **EGRESS}
+OPTIONAL = {"OidcClientSecretId": SECRET_ARN, "EventBusArn": BUS_ARN, **EGRESS, **EVOTOR}
 
 
 def documented(given):
@@ -32,7 +33,7 @@ def documented(given):
         if not line.startswith("|"):
             break
         who, actions, resources, condition = (cell.strip() for cell in line.strip("|").split("|"))
-        # Either `<name>` is given, or `Egress` is not `none`.
+        # Either `<name>` is given, or `Egress` is not `none`, or `Providers` is not `vk`.
         if any(f"`{name}` is " in condition for name in OPTIONAL.keys() - given.keys()):
             continue
         condition = "".join(re.findall(r"`([\w:]+ = [\w.<>:*-]+)`", condition))
@@ -183,6 +184,28 @@ class Permissions(unittest.TestCase):
             readers = {who for who, action, resource, _ in rules if action == "secretsmanager:GetSecretValue" and resource == secret}
             self.assertEqual(readers, expected, secret)
 
+    def test_what_proves_the_application_to_evotor_is_there_and_read_only_where_evotor_is_listed(self):
+        readers = {"callback", "health-check", "token"}
+        for given, listed_, expected in [
+            ({}, False, set()),
+            (EVOTOR, True, readers),
+            ({**EVOTOR, "Providers": "evotor", "VkClientId": ""}, True, readers),
+        ]:
+            stack = deployed(**given)
+            resources = stack.everything()
+            self.assertEqual("EvotorClientSecret" in resources, listed_, given)
+            self.assertEqual("EvotorClientSecretId" in stack.outputs(), listed_, given)
+            self.assertNotIn("", {resource for _, _, resource, _ in granted(stack)}, given)
+            rules = {rule for rule in granted(stack) if "evotor" in str(rule).lower()}
+            secret = ("secretsmanager:GetSecretValue", "EvotorClientSecret", "")
+            self.assertEqual(rules, {(who, *secret) for who in expected}, given)
+            told = {
+                folder(name): function["Environment"]["Variables"]["EVOTOR_CLIENT_SECRET_ID"]
+                for name, function in of_type(resources, "AWS::Lambda::Function").items()
+                if "EVOTOR_CLIENT_SECRET_ID" in function.get("Environment", {}).get("Variables", {})
+            }
+            self.assertEqual(told, dict.fromkeys(readers, "<EvotorClientSecret.Id>" if listed_ else ""), given)
+
     def test_policies_of_keys_topics_and_queues_allow_no_other_principal(self):
         root = "arn:aws:iam::111122223333:root"
         for key in of_type(self.resources, "AWS::KMS::Key").values():
@@ -219,7 +242,7 @@ class Permissions(unittest.TestCase):
         expected = []
         for route in of_type(self.resources, "AWS::ApiGatewayV2::Route").values():
             integration = integrations[logical_id(route["Target"].removeprefix("integrations/"))]
-            path = re.sub(r"\{\w+\}", "*", route["RouteKey"].replace(" ", ""))
+            path = re.sub(r"\{\w+\+?\}", "*", route["RouteKey"].replace(" ", ""))
             source = f"arn:aws:execute-api:eu-central-1:111122223333:<HttpApi>/*/{path}"
             expected.append((logical_id(integration["IntegrationUri"]), source))
         self.assertEqual(allowed, sorted(expected))
@@ -240,7 +263,7 @@ class Permissions(unittest.TestCase):
         for name, secret in secrets.items():
             self.assertNotIn("SecretString", secret, name)
             self.assertEqual(secret["KmsKeyId"], "<SecretsKey.Arn>", name)
-        for name in ["VkClientSecret", "VkServiceToken"]:
+        for name in ["VkClientSecret", "VkServiceToken", "EvotorClientSecret"]:
             self.assertNotIn("GenerateSecretString", secrets[name], "a value nobody set would look like one")
         generated = secrets["TokenKeys"]["GenerateSecretString"]
         self.assertEqual(json.loads(generated["SecretStringTemplate"]), {"current": "1"})

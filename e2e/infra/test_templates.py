@@ -17,9 +17,20 @@ DOMAIN = {
 EXISTING = {"Egress": "existing", "EgressSubnetIds": "subnet-0a,subnet-0b", "EgressSecurityGroupIds": "sg-0c"}
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 SCHEDULE_SECONDS = 15 * 60
-# Routes that write, or talk to VK or the issuer.
+EVOTOR = {"Providers": "evotor,vk", "EvotorClientId": "evotor-client"}
+# Every value that says which providers are on, and every provider.
+LISTS = load("template.yaml")["Parameters"]["Providers"]["AllowedValues"]
+PROVIDERS = sorted({provider for value in LISTS for provider in value.split(",")})
+# A provider's routes, and the function that each leads to.
+OF_A_PROVIDER = {
+    "GET /{}": "page", "GET /{}/connect": "connect", "GET /{}/callback": "callback", "POST /{}/disconnect": "disconnect",
+}
+# The callback with a slash behind it, which API Gateway takes for another path.
+SLASH = "{slash+}"
+# Routes that write, or talk to a provider or the issuer.
 GUARDED = {
-    "GET /vk/connect", "GET /vk/callback", "POST /vk/disconnect", "GET /login", "GET /login/callback", "POST /logout",
+    "GET /login", "GET /login/callback", "POST /logout", f"GET /evotor/callback/{SLASH}",
+    *(key.format(provider) for key in OF_A_PROVIDER for provider in PROVIDERS if key != "GET /{}"),
 }
 # Alarms on what a finished sweep reports.
 ONCE_A_SWEEP = {
@@ -69,6 +80,8 @@ class Data(Templates):
         for name in ["ConnectionsTable", "SecretsKey", "VkClientSecret", "VkServiceToken", "TokenKeys", "FunctionsLog"]:
             self.assertEqual(self.resources[name]["DeletionPolicy"], "Retain", name)
             self.assertEqual(self.resources[name]["UpdateReplacePolicy"], "Retain", name)
+        secret = deployed(**EVOTOR).everything()["EvotorClientSecret"]
+        self.assertEqual((secret["DeletionPolicy"], secret["UpdateReplacePolicy"]), ("Retain", "Retain"))
 
     def test_keys_are_rotated(self):
         for name, key in of_type(self.resources, "AWS::KMS::Key").items():
@@ -153,10 +166,39 @@ class Vk(Templates):
         self.assertEqual(load("template.yaml")["Parameters"]["VkRenewalsPerDay"]["MaxValue"], 15000)
 
 
-class Egress(Templates):
-    """One stable address for calls to VK."""
+class Evotor(Templates):
+    """What functions are told about Evotor, and about which providers are on."""
 
-    # Whoever calls VK, and so must leave from the one address.
+    def test_whoever_serves_or_calls_a_provider_is_told_which_ones_are_on(self):
+        functions = ["Page", "Dashboard", "Connect", "Callback", "Disconnect", "HealthCheck", "Token", "Revoke"]
+        self.assertEqual(load("template.yaml")["Parameters"]["Providers"]["Default"], "vk")
+        for providers in LISTS:
+            told = dict.fromkeys([f"{name}Function" for name in functions], providers)
+            self.assertEqual(self.told("PROVIDERS", Providers=providers, EvotorClientId="evotor-client"), told)
+
+    def test_each_function_is_told_what_it_needs_of_evotor(self):
+        connect, callback, sweep, token = "ConnectFunction", "CallbackFunction", "HealthCheckFunction", "TokenFunction"
+        for parameter, value, variable, functions in [
+            ("EvotorClientId", "another", "EVOTOR_CLIENT_ID", [connect, callback, sweep, token]),
+            ("EvotorAuthorizeUrl", "https://a.example", "EVOTOR_AUTHORIZE_URL", [connect]),
+            ("EvotorTokenUrl", "https://t.example", "EVOTOR_TOKEN_URL", [callback, sweep, token]),
+            ("EvotorApiUrl", "https://i.example", "EVOTOR_API_URL", [callback, sweep, token]),
+            ("EvotorState", "required", "EVOTOR_STATE", [connect, callback]),
+            ("EvotorTokenHeader", "x_authorization", "EVOTOR_TOKEN_HEADER", [callback, sweep, token]),
+            ("EvotorMaxRps", "7", "EVOTOR_MAX_RPS", [sweep]),
+        ]:
+            told = self.told(variable, **{**EVOTOR, parameter: value})
+            self.assertEqual(told, dict.fromkeys(functions, value), variable)
+
+    def test_the_redirect_uri_can_be_registered_before_evotor_is_listed(self):
+        for given in [{}, EVOTOR]:
+            self.assertEqual(deployed(**DOMAIN, **given).outputs()["EvotorRedirectUri"], "https://shop.example/evotor/callback")
+
+
+class Egress(Templates):
+    """One stable address for calls to providers."""
+
+    # Whoever calls a provider, and so must leave from the one address.
     CALLERS = {"CallbackFunction", "HealthCheckFunction", "RevokeFunction", "TokenFunction"}
 
     @classmethod
@@ -173,16 +215,16 @@ class Egress(Templates):
     def of_ec2(self, stack):
         return [name for name, resource in stack.everything().items() if resource["Type"].startswith("AWS::EC2::")]
 
-    def test_the_callers_of_vk_are_those_that_are_told_whom_to_trust_there(self):
-        variables = {name: function.get("Environment", {}).get("Variables", {}) for name, function in self.functions().items()}
-        self.assertEqual({name for name, given in variables.items() if "VK_EXTRA_CA" in given}, self.CALLERS)
+    def test_the_callers_of_providers_are_those_that_are_told_whom_to_trust_there(self):
+        callers = {caller for provider in PROVIDERS for caller in self.told(f"{provider.upper()}_EXTRA_CA")}
+        self.assertEqual(callers, self.CALLERS)
 
     def test_no_function_is_in_a_network_unless_asked(self):
         stack = deployed()
         self.assertEqual(self.networks(stack), {})
         self.assertEqual(self.of_ec2(stack), [])
 
-    def test_whoever_calls_vk_and_nobody_else_leaves_through_the_nat_gateway(self):
+    def test_whoever_calls_a_provider_and_nobody_else_leaves_through_the_nat_gateway(self):
         leaves = {"SubnetIds": ["<PrivateSubnet>"], "SecurityGroupIds": ["<CallersGroup.GroupId>"]}
         self.assertEqual(self.networks(self.nat), dict.fromkeys(self.CALLERS, leaves))
 
@@ -254,9 +296,11 @@ class Egress(Templates):
 
 
 class Roots(Templates):
-    """Roots that VK's hosts are trusted by, beside the system's."""
+    """Roots that providers' hosts are trusted by, beside the system's."""
 
     FOLDER = ROOT / "infra/roots"
+    # Who calls a provider. Nothing is ended at Evotor.
+    CALLERS = {"Vk": Egress.CALLERS, "Evotor": Egress.CALLERS - {"RevokeFunction"}}
 
     def layers(self, stack):
         """The layers that each function has, where it has any."""
@@ -267,17 +311,23 @@ class Roots(Templates):
         self.assertEqual(self.layers(deployed()), {})
         self.assertEqual(of_type(self.resources, "AWS::Lambda::LayerVersion"), {})
 
-    def test_whoever_calls_vk_and_nobody_else_is_given_the_layer(self):
-        stack = deployed(VkRootsFile="vk.pem")
-        [layer] = of_type(stack.everything(), "AWS::Lambda::LayerVersion")
-        self.assertEqual(self.layers(stack), dict.fromkeys(Egress.CALLERS, [f"<{layer}>"]))
+    def test_whoever_calls_a_provider_and_nobody_else_is_given_the_layer(self):
+        for given in [{"VkRootsFile": "a.pem"}, {"EvotorRootsFile": "b.pem"}, {"VkRootsFile": "a.pem", "EvotorRootsFile": "b.pem"}]:
+            stack = deployed(**given)
+            [layer] = of_type(stack.everything(), "AWS::Lambda::LayerVersion")
+            self.assertEqual(self.layers(stack), dict.fromkeys(Egress.CALLERS, [f"<{layer}>"]), given)
 
-    def test_whoever_calls_vk_and_nobody_else_trusts_the_file_or_the_text(self):
-        for given, trusted in [({}, ""), ({"VkRootsFile": "vk.pem"}, "/opt/vk.pem"), ({"VkExtraCa": PEM}, PEM)]:
-            self.assertEqual(self.told("VK_EXTRA_CA", **given), dict.fromkeys(Egress.CALLERS, trusted))
+    def test_whoever_calls_a_provider_and_nobody_else_trusts_its_file_or_text(self):
+        self.assertEqual(self.CALLERS.keys(), {provider.title() for provider in PROVIDERS})
+        for provider, callers in self.CALLERS.items():
+            for given, trusted in [({}, ""), ({"RootsFile": "a.pem"}, "/opt/a.pem"), ({"ExtraCa": PEM}, PEM)]:
+                named = {f"{provider}{name}": value for name, value in given.items()}
+                self.assertEqual(self.told(f"{provider.upper()}_EXTRA_CA", **named), dict.fromkeys(callers, trusted))
+                for other in self.CALLERS.keys() - {provider}:
+                    self.assertEqual(set(self.told(f"{other.upper()}_EXTRA_CA", **named).values()), {""}, "another's root")
 
     def test_the_layer_is_the_folder_as_it_is(self):
-        layer = load("template.yaml")["Resources"]["VkRoots"]
+        layer = load("template.yaml")["Resources"]["Roots"]
         self.assertEqual(ROOT / layer["Properties"]["ContentUri"], self.FOLDER)
         self.assertNotIn("Metadata", layer, "SAM copies what has no BuildMethod")
 
@@ -290,11 +340,13 @@ class Roots(Templates):
             self.assertEqual((path.suffix, kinds), (".pem", {"CERTIFICATE"}), path.name)
 
     def test_a_file_that_is_not_there_stops_the_deployment_before_anything_is_built(self):
-        for argument in ["VkRootsFile=no-such.pem", 'VkRootsFile="no-such.pem"']:
-            command = [ROOT / "infra/deploy", "default", "--parameter-overrides", "Architecture=arm64", argument]
-            # Neither SAM nor cargo is found there.
-            ran = subprocess.run(command, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False)
-            self.assertEqual((ran.returncode, ran.stderr), (2, "infra/roots has no no-such.pem, which VkRootsFile names\n"))
+        for provider in self.CALLERS:
+            for argument in [f"{provider}RootsFile=no-such.pem", f'{provider}RootsFile="no-such.pem"']:
+                command = [ROOT / "infra/deploy", "default", "--parameter-overrides", "Architecture=arm64", argument]
+                # Neither SAM nor cargo is found there.
+                ran = subprocess.run(command, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False)
+                refused = f"infra/roots has no no-such.pem, which {provider}RootsFile names\n"
+                self.assertEqual((ran.returncode, ran.stderr), (2, refused))
 
 
 class Sweep(Templates):
@@ -495,7 +547,31 @@ class Api(Templates):
         watched = {("$default", router.pop("/{*path}"))}
         for path, entries in router.items():
             watched |= {(f"{entry['method']} {path}", entry["function"]) for entry in entries}
-        self.assertEqual(self.routes(), watched)
+        # There a path may end in a slash.
+        self.assertEqual({(key.removesuffix(SLASH), function) for key, function in self.routes()}, watched)
+
+    def test_every_providers_routes_go_to_the_same_functions_with_the_same_throttles(self):
+        routes, settings = dict(self.routes()), self.stage()["RouteSettings"]
+        self.assertGreater(len(PROVIDERS), 1)
+        for pattern, function in OF_A_PROVIDER.items():
+            throttles = []
+            for provider in PROVIDERS:
+                key = pattern.format(provider)
+                self.assertEqual(routes[key], function, key)
+                throttles.append(settings.get(key))
+            self.assertEqual(throttles, throttles[:1] * len(PROVIDERS), pattern)
+        for provider in PROVIDERS:
+            of_it = {key for key in routes if re.search(rf" /{provider}(/|$)", key)}
+            more = of_it - {pattern.format(provider) for pattern in OF_A_PROVIDER}
+            self.assertLessEqual(more, {f"GET /{provider}/callback/{SLASH}"})
+            for key in more:
+                callback = f"GET /{provider}/callback"
+                self.assertEqual((routes[key], settings[key]), (routes[callback], settings[callback]), key)
+
+    def test_evotors_answer_is_taken_with_a_slash_behind_the_path(self):
+        self.assertEqual(dict(self.routes())[f"GET /evotor/callback/{SLASH}"], "callback")
+        for key, _ in self.routes():
+            self.assertFalse(len(key.split(" ")[-1]) > 1 and key.endswith("/"), f"API Gateway refuses {key}")
 
     def routes(self):
         written = load("template.yaml")["Resources"]
@@ -548,7 +624,8 @@ class Parameters(unittest.TestCase):
                 self.assertTrue(self.accepts(name, parameter["Default"]), name)
 
     def test_addresses_require_https_except_on_localhost(self):
-        for name in ["VkAuthorizeUrl", "VkTokenUrl", "VkApiUrl", "VkIdUrl", "OidcIssuer"]:
+        of_evotor = ["EvotorAuthorizeUrl", "EvotorTokenUrl", "EvotorApiUrl"]
+        for name in ["VkAuthorizeUrl", "VkTokenUrl", "VkApiUrl", "VkIdUrl", *of_evotor, "OidcIssuer"]:
             for good in ["https://vk.example/path", "http://localhost:3001/x", "http://127.0.0.1:1", "http://localhost"]:
                 self.assertTrue(self.accepts(name, good), f"{name}: {good}")
             for bad in [
@@ -559,7 +636,7 @@ class Parameters(unittest.TestCase):
 
     def test_invalid_parameters_are_rejected(self):
         for name, value in [
-            ("VkClientId", ""), ("VkClientId", "my-app"),
+            ("VkClientId", "my-app"), ("EvotorClientId", "my app"), ("EvotorClientId", "TO-BE-FILLED-IN"),
             ("DomainName", "https://shop.example"), ("DomainName", "shop"),
             ("CertificateArn", "certificate"), ("OidcClientSecretId", "issuer-secret"), ("AlarmEmail", "operator"),
             ("VkScopes", ""), ("UserPoolDomainPrefix", "Evo Sync"),
@@ -569,6 +646,7 @@ class Parameters(unittest.TestCase):
             ("VkRootsFile", "infra/roots/vk.pem"), ("VkRootsFile", "../vk.pem"), ("VkRootsFile", "vk.der"),
             # What the SAM CLI's parser leaves of a value of several lines.
             ("VkExtraCa", "-----BEGIN"), ("VkExtraCa", PEM.replace("\n", " ")),
+            ("EvotorRootsFile", "../evotor.pem"), ("EvotorExtraCa", "-----BEGIN"), ("EvotorExtraCa", PEM.replace("\n", " ")),
         ]:
             self.assertFalse(self.accepts(name, value), f"{name}: {value}")
         for name, parameter in self.parameters.items():
@@ -592,6 +670,15 @@ class Parameters(unittest.TestCase):
         secret = {"UserPoolDomainPrefix": "evosync", "OidcClientSecretId": "arn:aws:secretsmanager:x"}
         self.assertEqual(len(self.violated(**pool, **secret)), 1)
 
+    def test_a_provider_that_is_listed_needs_its_client_id_and_no_other_does(self):
+        for providers in LISTS:
+            for provider in PROVIDERS:
+                known = {f"{name.title()}ClientId": "7" for name in PROVIDERS}
+                unknown = {**known, f"{provider.title()}ClientId": ""}
+                self.assertEqual(self.violated(Providers=providers, **known), [])
+                reasons = [f"Providers with {provider} needs {provider.title()}ClientId"] if provider in providers.split(",") else []
+                self.assertEqual(self.violated(Providers=providers, **unknown), reasons, f"{providers} without {provider}'s")
+
     def test_vk_id_needs_one_stable_address(self):
         [reason] = self.violated(VkFlow="vk_id")
         self.assertIn("only from the address that obtained them", reason)
@@ -600,11 +687,14 @@ class Parameters(unittest.TestCase):
             self.assertEqual(self.violated(**egress), [], "the classic flow may leave by it, too")
 
     def test_roots_are_given_once(self):
-        for given in [{"VkRootsFile": "vk.pem"}, {"VkExtraCa": PEM}, {"VkExtraCa": f"a root\n{PEM}{PEM}".replace("\n", "\r\n")}]:
-            self.assertEqual(self.violated(**given), [])
-            self.assertTrue(all(self.accepts(name, value) for name, value in given.items()), given)
-        [reason] = self.violated(VkRootsFile="vk.pem", VkExtraCa=PEM)
-        self.assertIn("not both", reason)
+        for provider in Roots.CALLERS:
+            file, text = f"{provider}RootsFile", f"{provider}ExtraCa"
+            for given in [{file: "vk.pem"}, {text: PEM}, {text: f"a root\n{PEM}{PEM}".replace("\n", "\r\n")}]:
+                self.assertEqual(self.violated(**given), [])
+                self.assertTrue(all(self.accepts(name, value) for name, value in given.items()), given)
+            [reason] = self.violated(**{file: "vk.pem", text: PEM})
+            self.assertIn("not both", reason)
+            self.assertIn(file, reason)
 
     def test_an_existing_network_must_be_named(self):
         for missing in ["EgressSubnetIds", "EgressSecurityGroupIds"]:

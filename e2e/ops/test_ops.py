@@ -39,6 +39,7 @@ class Account(unittest.TestCase):
         self.secrets, self.dynamodb, self.logs = map(self.client, ["secretsmanager", "dynamodb", "logs"])
         self.secrets.create_secret(Name="vk")
         self.secrets.create_secret(Name="vk-service-token")
+        self.secrets.create_secret(Name="evotor")
         self.secrets.create_secret(Name="keys", SecretString=json.dumps({"current": "1", "1": "k" * 40}))
         self.logs.create_log_group(logGroupName="functions")
         self.logs.create_log_stream(logGroupName="functions", logStreamName="disconnect")
@@ -47,6 +48,7 @@ class Account(unittest.TestCase):
         outputs = {
             "VkClientSecretId": "vk",
             "VkServiceTokenId": "vk-service-token",
+            "EvotorClientSecretId": "evotor",
             "TokenKeysSecretId": "keys",
             "ConnectionsTable": "connections",
             "SessionsTable": "sessions",
@@ -55,6 +57,8 @@ class Account(unittest.TestCase):
         }
         self.create_stack(STACK, outputs, EventBusArn=self.client("events").create_event_bus(Name="evosync")["EventBusArn"])
         self.create_stack(f"{STACK}-without-bus", outputs, EventBusArn="")
+        without = {name: value for name, value in outputs.items() if name != "EvotorClientSecretId"}
+        self.create_stack(f"{STACK}-without-evotor", without, EventBusArn="")
 
     def create_stack(self, name, outputs, **parameters):
         template = {
@@ -112,8 +116,8 @@ class Account(unittest.TestCase):
         }
         return subprocess.run([OPS / name, *arguments], input=typed, env=environment, capture_output=True, text=True)
 
-    def put_connection(self, user, generation="g1", sealed_with="1", connected_at=None):
-        texts = {"user_id": user, "provider": "vk", "first_name": "Анна", "generation": generation}
+    def put_connection(self, user, generation="g1", sealed_with="1", connected_at=None, provider="vk", **more):
+        texts = {"user_id": user, "provider": provider, "first_name": "Анна", "generation": generation, **more}
         if connected_at:
             texts["connected_at"] = connected_at
         row = {name: {"S": value} for name, value in texts.items()}
@@ -136,36 +140,48 @@ def module(command):
     return loaded
 
 
-class VkSecret(Account):
-    # Each verb with the secret that it sets.
-    VERBS = {"set": "vk", "set-service-token": "vk-service-token"}
+class Secrets(Account):
+    # Each command with the secret and the variable that it sets.
+    COMMANDS = {
+        ("vk-secret", "set"): ("vk", "VK_CLIENT_SECRET"),
+        ("vk-secret", "set-service-token"): ("vk-service-token", "VK_SERVICE_TOKEN"),
+        ("evotor-secret", "set"): ("evotor", "EVOTOR_CLIENT_SECRET"),
+    }
 
     def test_a_secret_is_read_from_input_and_never_printed(self):
-        for verb, name in self.VERBS.items():
-            answer = self.run_command("vk-secret", verb, STACK, typed=f"value-for-{name}\n")
+        for command, (name, _) in self.COMMANDS.items():
+            answer = self.run_command(*command, STACK, typed=f"value-for-{name}\n")
             self.assertEqual(answer.returncode, 0, answer.stderr)
             self.assertNotIn(f"value-for-{name}", answer.stdout + answer.stderr)
-        for name in self.VERBS.values():
+        for name, _ in self.COMMANDS.values():
             self.assertEqual(self.secret(name), f"value-for-{name}")
 
     def test_an_invalid_secret_is_rejected_and_the_old_one_stays(self):
-        for verb, name in self.VERBS.items():
-            self.run_command("vk-secret", verb, STACK, typed="the-secret")
+        for command, (name, variable) in self.COMMANDS.items():
+            self.run_command(*command, STACK, typed="the-secret")
             for typed in ["", "\n", "two words\n"]:
-                self.assertNotEqual(self.run_command("vk-secret", verb, STACK, typed=typed).returncode, 0, typed)
+                answer = self.run_command(*command, STACK, typed=typed)
+                self.assertNotEqual(answer.returncode, 0, typed)
+                self.assertIn(f"cannot set {variable}", answer.stderr)
             self.assertEqual(self.secret(name), "the-secret")
 
     def test_the_answer_names_what_was_set(self):
-        for verb, variable in [("set", "VK_CLIENT_SECRET"), ("set-service-token", "VK_SERVICE_TOKEN")]:
-            self.assertEqual(self.run_command("vk-secret", verb, STACK, typed="x").stdout, f"{variable} of {STACK} is set\n")
+        for command, (_, variable) in self.COMMANDS.items():
+            self.assertEqual(self.run_command(*command, STACK, typed="x").stdout, f"{variable} of {STACK} is set\n")
 
     def test_any_other_call_is_told_how_to_call(self):
-        for arguments in [(), ("set",), ("set-token", STACK), ("set", STACK, "the-secret")]:
-            answer = self.run_command("vk-secret", *arguments, typed="the-secret")
-            self.assertEqual(answer.returncode, 2, arguments)
-            self.assertIn("set-service-token", answer.stderr)
-        with self.assertRaises(self.secrets.exceptions.ResourceNotFoundException):
-            self.secret("vk")
+        for command, usage in [("vk-secret", "set|set-service-token <stack>"), ("evotor-secret", "set <stack>")]:
+            for arguments in [(), ("set",), ("set-token", STACK), ("set", STACK, "the-secret")]:
+                answer = self.run_command(command, *arguments, typed="the-secret")
+                self.assertEqual((answer.returncode, answer.stderr), (2, f"usage: infra/ops/{command} {usage}\n"), arguments)
+        for name, _ in self.COMMANDS.values():
+            with self.assertRaises(self.secrets.exceptions.ResourceNotFoundException):
+                self.secret(name)
+
+    def test_a_stack_without_evotor_has_no_secret_of_it(self):
+        answer = self.run_command("evotor-secret", "set", f"{STACK}-without-evotor", typed="the-secret")
+        refused = f"stack {STACK}-without-evotor has no output EvotorClientSecretId\n"
+        self.assertEqual((answer.returncode, answer.stdout, answer.stderr), (1, "", refused))
 
 
 class TokenKeys(Account):
@@ -223,6 +239,7 @@ class Mistakes(Account):
     def test_an_error_names_a_missing_stack_in_at_most_two_lines(self):
         for command in [
             ("output", "nobody", "Address"), ("vk-secret", "set", "nobody"), ("vk-secret", "set-service-token", "nobody"),
+            ("evotor-secret", "set", "nobody"),
             ("sweep", "nobody"), ("connection", "nobody", "anna"),
             ("token-keys", "show", "nobody"), ("restore-connections", "nobody", "2026-11-22T04:15:00Z"),
         ]:
@@ -281,6 +298,13 @@ class Connection(Account):
         self.assertEqual(json.loads(answer.stdout)["first_name"], {"S": "Анна"}, answer.stderr)
         self.assertNotIn("access_token", answer.stdout)
 
+    def test_the_accounts_number_is_shown_whichever_the_provider(self):
+        for provider in ["vk", "evotor"]:
+            number = f"{provider}_user_id"
+            self.put_connection("demo|anna", provider=provider, **{number: "42"})
+            row = json.loads(self.run_command("connection", STACK, "demo|anna", provider).stdout)
+            self.assertEqual((row["provider"], row[number]), ({"S": provider}, {"S": "42"}))
+
     def test_a_renewal_under_way_is_shown(self):
         self.put_connection("demo|anna")
         claim = {"id": {"S": "1f"}, "at": {"S": "2026-11-22T04:16:00Z"}}
@@ -305,6 +329,15 @@ class AnnounceConnections(Account):
             self.put_connection(f"shop|{number}")
         answer = self.run_command("announce-connections", STACK)
         self.assertEqual((answer.returncode, answer.stdout), (0, "announced 23\n"), answer.stderr)
+
+    def test_a_snapshot_has_the_accounts_number_whichever_the_provider(self):
+        command = module("announce-connections")
+        for provider in ["vk", "evotor"]:
+            self.assertIn(f"{provider}_user_id", command.SHOWN)
+            row = {"user_id": "shop|7", "provider": provider, f"{provider}_user_id": "42"}
+            entry = command.entry("evosync", {name: {"S": value} for name, value in row.items()}, datetime.now(timezone.utc))
+            detail = json.loads(entry["Detail"])
+            self.assertEqual((detail["provider"], detail["account_id"]), (provider, "42"))
 
     def test_a_stack_without_a_bus_is_an_error(self):
         answer = self.run_command("announce-connections", f"{STACK}-without-bus")

@@ -11,6 +11,7 @@
 //! | [`changes`] | Lambda's event source mapping: the connections' stream to its function |
 //! | [`aws`] | DynamoDB (embedded, kept in a file), Secrets Manager, EventBridge, SQS and Lambda, behind one endpoint |
 //! | [`vk`] | VK: consent page, tokens, API, and a control page to make trouble on |
+//! | [`evotor`] | Evotor: consent page, rotating tokens, stores, and a control page too |
 //! | [`issuer`] | an OpenID Connect issuer with demo people |
 //!
 //! The functions reach all of it as they would in production: over HTTP, through the real AWS SDK.
@@ -20,12 +21,14 @@ pub mod aws;
 pub mod changes;
 pub mod cloudformation;
 pub mod console;
+pub mod evotor;
 pub mod functions;
 pub mod gateway;
 pub mod issuer;
 mod net;
 mod pages;
 pub mod schedule;
+mod simulator;
 mod stack;
 pub mod testing;
 pub mod vk;

@@ -11,6 +11,10 @@ use serde::Serialize;
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let templates = [
         ("layout.html", include_str!("../templates/layout.html")),
+        ("consent.html", include_str!("../templates/consent.html")),
+        ("control.html", include_str!("../templates/control.html")),
+        ("evotor_consent.html", include_str!("../templates/evotor_consent.html")),
+        ("evotor_control.html", include_str!("../templates/evotor_control.html")),
         ("vk_consent.html", include_str!("../templates/vk_consent.html")),
         ("vk_control.html", include_str!("../templates/vk_control.html")),
         ("issuer.html", include_str!("../templates/issuer.html")),

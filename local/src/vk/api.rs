@@ -1,20 +1,19 @@
 //! The API. Errors come with status 200, and echo the request's parameters, token included.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use axum::Json;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
-use axum::response::{Html, IntoResponse as _, Response};
-use futures_util::stream;
+use axum::http::{HeaderMap, Method, header};
+use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::Vk;
-use super::state::{Account, Call, Fault, VkState};
+use super::state::{Account, VkState};
+use crate::simulator::OwnWords;
 
 type Parameters = HashMap<String, String>;
 
@@ -62,11 +61,7 @@ pub(super) async fn call(
     body: Bytes,
 ) -> Response {
     let query = query.unwrap_or_default();
-    vk.state().note(Call {
-        http_method: method.to_string(),
-        path: format!("/method/{name}"),
-        query: query.clone(),
-    });
+    vk.shared.calls.note(method.as_str(), &format!("/method/{name}"), &query);
     if let Some(answer) = vk.fault_answer().await {
         return answer;
     }
@@ -79,7 +74,7 @@ pub(super) async fn call(
         Ok(response) => json!({ "response": response }),
         Err(failure) => failure.body(&parameters),
     };
-    vk.released().await;
+    vk.shared.answers.released().await;
     Json(answer).into_response()
 }
 
@@ -122,36 +117,18 @@ impl Vk {
 
     /// What VK answers before it looks at the request; `None` in fair fault.
     pub(super) async fn fault_answer(&self) -> Option<Response> {
-        let fault = self.state().fault;
-        match fault {
-            Fault::None => None,
-            Fault::Slow => {
-                self.shared.clock.sleep(Duration::from_secs(2)).await;
-                None
-            }
-            Fault::Silent => std::future::pending().await,
-            Fault::Down => Some((StatusCode::BAD_GATEWAY, Html("<h1>502 Bad Gateway</h1>")).into_response()),
-            Fault::Maintenance => {
-                let body = Json(json!({ "error": "invalid_client", "error_description": "maintenance" }));
-                Some((StatusCode::SERVICE_UNAVAILABLE, body).into_response())
-            }
-            Fault::RateLimited => {
-                let failure = Failure::new(6, "Too many requests per second");
-                Some(Json(failure.body(&Parameters::new())).into_response())
-            }
-            Fault::Garbled => Some(r#"{"response":[{"id":10"#.into_response()),
-            Fault::Challenge => {
-                Some(([("X-Challenge", "required")], Html("<h1>Are you a robot?</h1>")).into_response())
-            }
-            Fault::Redirecting => {
-                let elsewhere = format!("{}/control", self.url());
-                Some((StatusCode::FOUND, [(header::LOCATION, elsewhere)]).into_response())
-            }
-            Fault::Endless => {
-                let chunks = stream::repeat_with(|| Ok::<_, std::convert::Infallible>(" ".repeat(16_384)));
-                Some(Body::from_stream(chunks).into_response())
-            }
-        }
+        self.shared.fault_answer(&words()).await
+    }
+}
+
+fn words() -> OwnWords {
+    OwnWords {
+        maintenance: json!({ "error": "invalid_client", "error_description": "maintenance" }),
+        rate_limited: || {
+            let failure = Failure::new(6, "Too many requests per second");
+            Json(failure.body(&Parameters::new())).into_response()
+        },
+        half: r#"{"response":[{"id":10"#,
     }
 }
 

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::Vk;
 use super::state::Code;
-use crate::pages::page;
+use crate::simulator::{Consent, Decision};
 
 /// The rights the page lists, with VK's bits.
 const RIGHTS: [(&str, u32, &str); 3] = [
@@ -37,19 +37,6 @@ pub(super) struct Asked {
     #[serde(default)]
     state: String,
     code_challenge: Option<String>,
-}
-
-/// What the person decides.
-#[derive(Deserialize)]
-pub(super) struct Decision {
-    #[serde(flatten)]
-    asked: Asked,
-    account: Option<u64>,
-    #[serde(rename = "decision")]
-    said: String,
-    market: Option<String>,
-    groups: Option<String>,
-    offline: Option<String>,
 }
 
 /// `GET /authorize`.
@@ -78,31 +65,28 @@ pub(super) async fn show(State(vk): State<Vk>, Query(asked): Query<Asked>) -> Re
 /// rights, by name and title, that can be unticked.
 pub(super) fn consent_page(
     vk: &Vk,
-    action: &str,
+    action: &'static str,
     fields: &[(&str, &str)],
     rights: impl Iterator<Item = (&'static str, &'static str)>,
 ) -> Response {
-    let rights: Vec<_> = rights.map(|(name, title)| json!({ "name": name, "title": title })).collect();
-    let fields: Vec<_> = fields.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
-    let accounts = vk.state().accounts.clone();
-    let context = json!({ "action": action, "fields": fields, "rights": rights, "accounts": accounts });
-    page("vk_consent.html", context)
+    let accounts = vk.state().accounts.iter().map(|account| (account.id, account.full_name())).collect();
+    Consent { template: "vk_consent.html", action, fields, accounts, rights: rights.collect() }.page()
 }
 
 /// `POST /authorize`: the person allows or refuses.
-pub(super) async fn decide(State(vk): State<Vk>, Form(decision): Form<Decision>) -> Response {
+pub(super) async fn decide(State(vk): State<Vk>, Form(decision): Form<Decision<Asked>>) -> Response {
     if let Some(refusal) = refusal(&vk, &decision.asked) {
         return refusal;
     }
     let Ok(mut back) = Url::parse(&decision.asked.redirect_uri) else {
         return mistake("invalid_request", "redirect_uri is incorrect");
     };
-    match (decision.said.as_str(), decision.account) {
-        ("allow", Some(account)) => {
-            let code = vk.issue_code(account, decision.permissions(), &decision.asked.redirect_uri);
+    match decision.allowed() {
+        Some(account) => {
+            let code = vk.issue_code(account, permissions(&decision), &decision.asked.redirect_uri);
             back.query_pairs_mut().append_pair("code", &code);
         }
-        _ => {
+        None => {
             back.query_pairs_mut()
                 .append_pair("error", "access_denied")
                 .append_pair("error_reason", "user_denied")
@@ -113,11 +97,9 @@ pub(super) async fn decide(State(vk): State<Vk>, Form(decision): Form<Decision>)
     (StatusCode::FOUND, [(header::LOCATION, String::from(back))]).into_response()
 }
 
-impl Decision {
-    fn permissions(&self) -> u32 {
-        let ticked = [&self.market, &self.groups, &self.offline];
-        RIGHTS.iter().zip(ticked).filter(|(_, ticked)| ticked.is_some()).map(|((_, bit, _), _)| bit).sum()
-    }
+/// The rights that are ticked, as bits.
+fn permissions(decision: &Decision<Asked>) -> u32 {
+    RIGHTS.iter().filter(|(name, ..)| decision.ticked(name)).map(|(_, bit, _)| bit).sum()
 }
 
 impl Vk {

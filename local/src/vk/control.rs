@@ -4,14 +4,12 @@ use axum::Form;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use serde::Deserialize;
 use serde_json::json;
-use strum::VariantArray as _;
 
 use super::Vk;
-use super::state::Fault;
 use super::vk_id;
 use crate::pages::page;
+use crate::simulator::control::Order;
 
 /// Errors the page offers, one at least of every class.
 const ERRORS: [(i64, &str); 10] = [
@@ -27,17 +25,6 @@ const ERRORS: [(i64, &str); 10] = [
     (12345, "неизвестная ошибка"),
 ];
 
-#[derive(Deserialize, Default)]
-pub(super) struct Order {
-    account: Option<u64>,
-    value: Option<String>,
-}
-
-/// `GET /`.
-pub(super) async fn home() -> Redirect {
-    Redirect::to("/control")
-}
-
 /// `GET /control`.
 pub(super) async fn show(State(vk): State<Vk>) -> Response {
     control_page(&vk, None)
@@ -49,8 +36,8 @@ pub(super) async fn act(
     Path(action): Path<String>,
     order: Result<Form<Order>, FormRejection>,
 ) -> Response {
-    let order = order.map(|Form(order)| order).unwrap_or_default();
-    let value = order.value.as_deref().filter(|value| !value.is_empty());
+    let order = Order::of(order);
+    let value = order.value();
     match (action.as_str(), order.account) {
         ("revoke", Some(account)) => vk.revoke_tokens(account),
         ("deactivate", Some(account)) => vk.deactivate(account, value),
@@ -62,8 +49,7 @@ pub(super) async fn act(
             vk.set_fault(chosen.unwrap_or_default());
         }
         ("sweep", _) => {
-            if let Some(sweep) = vk.shared.sweep.get() {
-                let found = sweep().await;
+            if let Some(found) = vk.shared.product.sweep().await {
                 return control_page(&vk, Some(&found));
             }
         }
@@ -73,7 +59,7 @@ pub(super) async fn act(
 }
 
 fn control_page(vk: &Vk, sweep: Option<&str>) -> Response {
-    let events = vk.shared.events.get().map(|events| events()).unwrap_or_default();
+    let common = vk.shared.shown(sweep);
     let state = vk.state();
     let now = vk.shared.clock.now();
     let accounts = state.accounts.iter().map(|account| {
@@ -84,27 +70,17 @@ fn control_page(vk: &Vk, sweep: Option<&str>) -> Response {
         });
         json!({
             "id": account.id,
-            "name": format!("{} {}", account.first_name, account.last_name),
+            "name": account.full_name(),
             "tokens": live.count() + state.vk_id.living_tokens(account.id, now),
             "deactivated": account.deactivated,
             "error": account.error,
         })
     });
-    let faults = Fault::VARIANTS.iter().map(|fault| {
-        json!({ "name": <&str>::from(fault), "title": fault.title(), "chosen": *fault == state.fault })
-    });
     let context = json!({
+        "common": common,
         "accounts": accounts.collect::<Vec<_>>(),
-        "faults": faults.collect::<Vec<_>>(),
-        "vk_id": state.vk_id.shown(),
         "errors": ERRORS.map(|(code, title)| json!({ "code": code, "title": title })),
-        "calls": state.calls.iter().rev().take(12).map(|call| {
-            json!({ "method": call.http_method, "path": call.path })
-        }).collect::<Vec<_>>(),
-        "events": events.iter().rev().take(12).collect::<Vec<_>>(),
-        "can_sweep": vk.shared.sweep.get().is_some(),
-        "sweep": sweep,
-        "product": vk.shared.product.get(),
+        "tokens": state.vk_id.shown(),
     });
     drop(state);
     page("vk_control.html", context)

@@ -13,18 +13,16 @@ mod vk_id;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
 use axum::Router;
 use axum::routing::{get, post};
 use evosync_connections::platform::{Clock, Entropy};
-use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 
-use crate::net::Server;
+use crate::simulator::{self, Simulator};
+pub use crate::simulator::{Call, Events, Fault, SweepNow};
 use state::{Account, VkState};
-pub use state::{Call, Fault};
 pub use vk_id::Switch;
 
 /// The application registered at VK.
@@ -43,27 +41,8 @@ pub struct App {
 /// A running VK.
 #[derive(Clone)]
 pub struct Vk {
-    shared: Arc<Shared>,
+    shared: Arc<Simulator<App, VkState>>,
 }
-
-struct Shared {
-    server: OnceLock<Server>,
-    state: Mutex<VkState>,
-    app: Mutex<App>,
-    file: Option<PathBuf>,
-    clock: Clock,
-    entropy: Entropy,
-    held: watch::Sender<bool>,
-    sweep: OnceLock<SweepNow>,
-    events: OnceLock<Events>,
-    product: OnceLock<String>,
-}
-
-/// Runs a sweep and says what it found.
-pub type SweepNow = Box<dyn Fn() -> BoxFuture<'static, String> + Send + Sync>;
-
-/// The product's events, oldest first, a line each.
-pub type Events = Box<dyn Fn() -> Vec<String> + Send + Sync>;
 
 impl Vk {
     /// Starts VK on a listener, with the people and tokens its file remembers, if it has one.
@@ -74,22 +53,10 @@ impl Vk {
         clock: Clock,
         entropy: Entropy,
     ) -> io::Result<Self> {
-        let state = VkState::open(file.as_deref())?;
-        let shared = Arc::new(Shared {
-            server: OnceLock::new(),
-            state: Mutex::new(state),
-            app: Mutex::new(app),
-            file,
-            clock,
-            entropy,
-            held: watch::Sender::new(false),
-            sweep: OnceLock::new(),
-            events: OnceLock::new(),
-            product: OnceLock::new(),
-        });
+        let shared = Arc::new(Simulator::open(app, file, clock, entropy)?);
         let vk = Self { shared };
         let router = Router::new()
-            .route("/", get(control::home))
+            .route("/", get(simulator::control::home))
             .route("/authorize", get(authorize::show).post(authorize::decide))
             .route("/access_token", get(token::from_query).post(token::from_form))
             .route("/method/{method}", get(api::call).post(api::call))
@@ -97,25 +64,23 @@ impl Vk {
             .route("/control", get(control::show))
             .route("/control/{action}", post(control::act))
             .with_state(vk.clone());
-        let _ = vk.shared.server.set(Server::start(listener, router)?);
+        vk.shared.serve(listener, router)?;
         Ok(vk)
     }
 
     /// VK's address.
     pub fn url(&self) -> String {
-        self.shared.server.get().map(Server::url).unwrap_or_default()
+        self.shared.url()
     }
 
     /// Puts a button on the control page that runs a sweep, the product's events, and a link back to it.
     pub fn connect_to(&self, product: String, sweep: SweepNow, events: Events) {
-        let _ = self.shared.events.set(events);
-        let _ = self.shared.product.set(product);
-        let _ = self.shared.sweep.set(sweep);
+        self.shared.product.set(product, sweep, events);
     }
 
     /// What VK has been asked since the last time, oldest first.
     pub fn take_calls(&self) -> Vec<Call> {
-        std::mem::take(&mut self.state().calls)
+        self.shared.calls.take()
     }
 
     /// Every access token VK has issued.
@@ -163,55 +128,39 @@ impl Vk {
 
     /// How VK answers from now on.
     pub fn set_fault(&self, fault: Fault) {
-        self.change(|state| state.fault = fault);
+        self.shared.set_fault(fault);
     }
 
     /// Changes the application's secret, as its owner does in VK's settings.
     pub fn set_client_secret(&self, secret: &str) {
-        self.change_app(|app| secret.clone_into(&mut app.client_secret));
+        self.shared.change_app(|app| secret.clone_into(&mut app.client_secret));
     }
 
     /// Holds the answers of the API, and of VK ID's token endpoint, back until [`Vk::release_answers`].
     pub fn hold_answers(&self) {
-        self.shared.held.send_replace(true);
+        self.shared.answers.hold();
     }
 
     /// Lets held answers go.
     pub fn release_answers(&self) {
-        self.shared.held.send_replace(false);
+        self.shared.answers.release();
     }
 
     /// Resolves once VK has been called at least `count` times since [`Vk::take_calls`].
     pub async fn called(&self, count: usize) {
-        let mut calls = self.state().called.subscribe();
-        loop {
-            if self.state().calls.len() >= count || calls.changed().await.is_err() {
-                return;
-            }
-        }
+        self.shared.calls.reach(count).await;
     }
 
     fn state(&self) -> MutexGuard<'_, VkState> {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.state()
     }
 
     fn app(&self) -> App {
-        self.shared.app.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn change_app(&self, change: impl FnOnce(&mut App)) {
-        change(&mut self.shared.app.lock().unwrap_or_else(PoisonError::into_inner));
+        self.shared.app()
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut VkState) -> R) -> R {
-        let mut state = self.state();
-        let outcome = change(&mut state);
-        if let Some(file) = &self.shared.file
-            && let Err(error) = state.keep(file)
-        {
-            tracing::error!(%error, "VK's accounts and tokens not kept");
-        }
-        outcome
+        self.shared.change(change)
     }
 
     fn change_account(&self, id: u64, change: impl FnOnce(&mut Account)) {
@@ -220,10 +169,5 @@ impl Vk {
                 change(account);
             }
         });
-    }
-
-    async fn released(&self) {
-        let mut held = self.shared.held.subscribe();
-        let _ = held.wait_for(|held| !held).await;
     }
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Vk;
-use super::state::{Call, Token};
+use super::state::Token;
 
 /// VK's bit for `offline`.
 const OFFLINE: u32 = 1 << 16;
@@ -48,11 +48,7 @@ pub(super) async fn from_form(
 }
 
 async fn answer(vk: &Vk, method: &Method, query: &str, exchange: &Exchange) -> Response {
-    vk.state().note(Call {
-        http_method: method.to_string(),
-        path: "/access_token".to_owned(),
-        query: query.to_owned(),
-    });
+    vk.shared.calls.note(method.as_str(), "/access_token", query);
     if let Some(answer) = vk.fault_answer().await {
         return answer;
     }

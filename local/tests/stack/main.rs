@@ -28,6 +28,7 @@ mod renewing;
 mod round_trips;
 mod running_locally;
 mod signing_in;
+mod simulated_evotor;
 mod simulated_vk_id;
 mod store;
 mod support;

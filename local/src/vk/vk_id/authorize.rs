@@ -1,7 +1,5 @@
 //! VK ID's consent page. Every request has PKCE; what comes back has a device's id beside the code.
 
-use std::collections::HashMap;
-
 use axum::Form;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
@@ -14,6 +12,7 @@ use serde_json::json;
 use url::Url;
 
 use super::{PERSONAL_INFO, Switch};
+use crate::simulator::Decision;
 use crate::vk::Vk;
 use crate::vk::authorize::{consent_page, mistake};
 
@@ -54,19 +53,6 @@ pub(super) struct Asked {
     code_challenge_method: String,
 }
 
-/// What the person decides.
-#[derive(Deserialize)]
-pub(super) struct Decision {
-    #[serde(flatten)]
-    asked: Asked,
-    account: Option<u64>,
-    #[serde(rename = "decision")]
-    said: String,
-    /// The rights whose boxes are ticked, among other fields.
-    #[serde(flatten)]
-    fields: HashMap<String, String>,
-}
-
 /// `GET /id/authorize`.
 pub(super) async fn show(State(vk): State<Vk>, Query(asked): Query<Asked>) -> Response {
     if let Some(refusal) = asked.refusal(&vk) {
@@ -86,7 +72,7 @@ pub(super) async fn show(State(vk): State<Vk>, Query(asked): Query<Asked>) -> Re
 }
 
 /// `POST /id/authorize`: the person allows or refuses.
-pub(super) async fn decide(State(vk): State<Vk>, Form(decision): Form<Decision>) -> Response {
+pub(super) async fn decide(State(vk): State<Vk>, Form(decision): Form<Decision<Asked>>) -> Response {
     let asked = &decision.asked;
     if let Some(refusal) = asked.refusal(&vk) {
         return refusal;
@@ -94,9 +80,9 @@ pub(super) async fn decide(State(vk): State<Vk>, Form(decision): Form<Decision>)
     let Ok(mut back) = Url::parse(&asked.redirect_uri) else {
         return mistake("invalid_request", "redirect_uri is incorrect");
     };
-    match (decision.said.as_str(), decision.account) {
-        ("allow", Some(account)) => vk.send_back(&mut back, account, &decision),
-        _ => {
+    match decision.allowed() {
+        Some(account) => vk.send_back(&mut back, account, &decision),
+        None => {
             back.query_pairs_mut()
                 .append_pair("error", "access_denied")
                 .append_pair("error_description", "User denied your request")
@@ -145,7 +131,7 @@ impl Asked {
 
 impl Vk {
     /// Issues a code, and adds what goes with it to the address the person is sent back to.
-    fn send_back(&self, back: &mut Url, account: u64, decision: &Decision) {
+    fn send_back(&self, back: &mut Url, account: u64, decision: &Decision<Asked>) {
         let random = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let code = random(&self.shared.entropy.bytes::<48>());
         let device_id = random(&self.shared.entropy.bytes::<64>());
@@ -155,7 +141,7 @@ impl Vk {
         let scope = if trouble.is_on(Switch::DropRights) {
             PERSONAL_INFO.to_owned()
         } else {
-            let ticked = decision.asked.rights().filter(|(name, _)| decision.fields.contains_key(*name));
+            let ticked = decision.asked.rights().filter(|(name, _)| decision.ticked(name));
             [PERSONAL_INFO].into_iter().chain(ticked.map(|(name, _)| name)).collect::<Vec<_>>().join(" ")
         };
         let sent = json!({

@@ -1,9 +1,8 @@
 //! VK ID's part of the control page.
 
 use serde_json::{Value, json};
-use strum::VariantArray as _;
 
-use super::{Switch, VkId};
+use super::VkId;
 use crate::vk::Vk;
 
 /// Does what a form of the page orders; others' orders are none of its business.
@@ -25,12 +24,8 @@ pub(in crate::vk) fn act(vk: &Vk, action: &str, value: Option<&str>) {
 impl VkId {
     /// What the page shows.
     pub(in crate::vk) fn shown(&self) -> Value {
-        let switches = Switch::VARIANTS.iter().map(|switch| {
-            let on = self.trouble.is_on(*switch);
-            json!({ "name": <&str>::from(switch), "title": switch.title(), "on": on })
-        });
         json!({
-            "switches": switches.collect::<Vec<_>>(),
+            "switches": self.trouble.switches(),
             "address": self.sessions.address,
             "answers_to_lose": self.trouble.answers_to_lose,
             "reuses": self.sessions.reuses,

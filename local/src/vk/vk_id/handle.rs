@@ -38,7 +38,7 @@ impl Vk {
 
     /// Changes the application's service token, as its owner does in VK's settings.
     pub fn set_service_token(&self, token: &str) {
-        self.change_app(|app| token.clone_into(&mut app.service_token));
+        self.shared.change_app(|app| token.clone_into(&mut app.service_token));
     }
 }
 

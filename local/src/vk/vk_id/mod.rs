@@ -10,8 +10,8 @@ pub(super) mod control;
 mod handle;
 mod problem;
 mod sessions;
+mod switch;
 mod token;
-mod trouble;
 
 use std::collections::HashMap;
 
@@ -21,12 +21,11 @@ use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 
 use super::Vk;
-use super::state::Call;
+use crate::simulator::Trouble;
 use authorize::Code;
 use problem::{Kind, Problem};
 use sessions::Sessions;
-pub use trouble::Switch;
-use trouble::Trouble;
+pub use switch::Switch;
 
 /// The right that every consent gives.
 const PERSONAL_INFO: &str = "vkid.personal_info";
@@ -39,7 +38,7 @@ pub(super) struct VkId {
     #[serde(skip)]
     codes: HashMap<String, Code>,
     #[serde(skip)]
-    trouble: Trouble,
+    trouble: Trouble<Switch>,
 }
 
 /// The routes, to be nested under `/id`.
@@ -57,9 +56,7 @@ impl Vk {
     /// that parameters are in the address, where logs would keep them.
     async fn turned_away(&self, path: &str, query: Option<&str>) -> Option<Response> {
         let query = query.unwrap_or_default();
-        let call =
-            Call { http_method: "POST".to_owned(), path: format!("/id{path}"), query: query.to_owned() };
-        self.state().note(call);
+        self.shared.calls.note("POST", &format!("/id{path}"), query);
         if let Some(answer) = self.fault_answer().await {
             return Some(answer);
         }

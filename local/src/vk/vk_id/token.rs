@@ -4,10 +4,9 @@ use aws_lc_rs::digest;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
-use axum::{Form, Json, body::Body};
+use axum::{Form, Json};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use futures_util::stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -15,6 +14,7 @@ use super::Switch;
 use super::authorize::{is_state, is_url_safe};
 use super::problem::{Kind, Problem};
 use super::sessions::{ACCESS_LIFETIME, Issued, NO_REFRESH_TOKEN, Pair, Session};
+use crate::simulator::broken_off;
 use crate::vk::Vk;
 
 /// What an application sends, of both kinds.
@@ -49,7 +49,7 @@ pub(super) async fn answer(
         Err(problem) => problem.answer(&sent.state),
     };
     let lost = vk.state().vk_id.trouble.loses_an_answer();
-    vk.released().await;
+    vk.shared.answers.released().await;
     if lost { broken_off() } else { answer }
 }
 
@@ -126,11 +126,4 @@ fn verifies(verifier: &str, challenge: &str) -> bool {
     (43..=128).contains(&verifier.len())
         && is_url_safe(verifier)
         && URL_SAFE_NO_PAD.encode(hashed) == challenge
-}
-
-/// An answer that is never sent: a body that fails before its first byte makes the server close the
-/// connection without the head either.
-fn broken_off() -> Response {
-    let broken = stream::once(std::future::ready(Err::<String, _>(std::io::Error::other("lost"))));
-    Body::from_stream(broken).into_response()
 }
