@@ -82,16 +82,20 @@ fn greet(stack: &Stack, folder: Option<PathBuf>) {
     say("");
     say("EvoSync connections, with everything they talk to, on this machine");
     say("");
-    say(&format!("  product        {}/connections", stack.base_url()));
-    say(&format!("  simulated VK   {}/control   (revoke, ban, break, sweep now)", stack.vk().url()));
-    say(&format!("  sign-in        {}   (no passwords: choose a person)", stack.issuer().url()));
+    say(&format!("  product           {}/connections", stack.base_url()));
     say(&format!(
-        "  AWS endpoint   {}   (AWS_ENDPOINT_URL; DynamoDB, Secrets Manager, Lambda)",
+        "  simulated Evotor  {}/control   (uninstall, forbid, break, sweep now)",
+        stack.evotor().url()
+    ));
+    say(&format!("  simulated VK      {}/control   (revoke, ban, break, sweep now)", stack.vk().url()));
+    say(&format!("  sign-in           {}   (no passwords: choose a person)", stack.issuer().url()));
+    say(&format!(
+        "  AWS endpoint      {}   (AWS_ENDPOINT_URL; DynamoDB, Secrets Manager, Lambda)",
         stack.aws().url()
     ));
-    say(&format!("  demo people    {}", PEOPLE.map(|(_, name)| name).join("; ")));
-    say(&format!("  data           {kept}"));
-    say("  stop           Ctrl-C");
+    say(&format!("  demo people       {}", PEOPLE.map(|(_, name)| name).join("; ")));
+    say(&format!("  data              {kept}"));
+    say("  stop              Ctrl-C");
     say("");
     say(&format!("ready {}", stack.base_url()));
 }

@@ -16,13 +16,16 @@ use tokio::task::JoinHandle;
 use crate::aws::{Aws, AwsError};
 use crate::changes::ChangeFeed;
 use crate::cloudformation::{self, TableSpec, Template, TemplateError};
+use crate::evotor::{self, Evotor};
 use crate::functions::{BootError, Function, InvokeError};
 use crate::gateway::Gateway;
 use crate::issuer::{Client, Issuer};
 use crate::net::{Server, listen, listen_near, listen_v6};
 use crate::schedule::Sweeper;
-use crate::vk::{App, Events, Vk};
+use crate::vk::{self, SweepNow, Vk};
 
+const EVOTOR_CLIENT_ID: &str = "evosync-local";
+const EVOTOR_SECRET: &str = "local/evotor-client-secret";
 const VK_CLIENT_ID: &str = "7000001";
 const VK_SECRET: &str = "local/vk-client-secret";
 const VK_SERVICE_TOKEN: &str = "local/vk-service-token";
@@ -31,7 +34,7 @@ const OIDC_SECRET: &str = "local/oidc-client-secret";
 
 /// How to start a stack.
 pub struct Options {
-    /// The product's port; 0 lets the system choose. VK and the issuer get the next two where free.
+    /// The product's port; 0 lets the system choose. VK, the issuer and Evotor get the next three where free.
     pub port: u16,
     /// Where data is kept; `None` keeps it in memory.
     pub folder: Option<PathBuf>,
@@ -49,6 +52,7 @@ pub struct Stack {
     _server: Server,
     aws: Aws,
     vk: Vk,
+    evotor: Evotor,
     issuer: Issuer,
     functions: HashMap<String, Function>,
     sweeper: Sweeper,
@@ -117,7 +121,9 @@ impl Stack {
         let vk = start_vk(&aws, &base_url, neighbour(1), &options).await?;
         let issuer = start_issuer(&aws, &base_url, neighbour(2), &options).await?;
 
-        let mut parameters = parameters(&vk, &issuer);
+        let evotor = start_evotor(&aws, &base_url, neighbour(3), &options).await?;
+
+        let mut parameters = parameters(&vk, &evotor, &issuer);
         parameters.extend(options.parameters);
         let template = Template::read(parameters, attributes(&base_url, &tables))?;
 
@@ -137,7 +143,8 @@ impl Stack {
         let changes = feed("events", None, "stream-position")?;
         let removals = feed("revoke", Some("REMOVE"), "removals-position")?;
         aws.serve_functions(functions.clone(), entropy.clone());
-        connect_control_page(&vk, &base_url, &sweeper, aws.events_feed());
+        vk.connect_to(base_url.clone(), sweep_now(&sweeper), aws.events_feed());
+        evotor.connect_to(base_url.clone(), sweep_now(&sweeper), aws.events_feed());
 
         let gateway = Arc::new(Gateway::new(template.routes()?, functions.clone(), clock, entropy));
         let mut server = Server::start(listener, Arc::clone(&gateway).router())?;
@@ -150,6 +157,7 @@ impl Stack {
             _server: server,
             aws,
             vk,
+            evotor,
             issuer,
             functions,
             sweeper,
@@ -184,6 +192,11 @@ impl Stack {
     /// VK.
     pub fn vk(&self) -> &Vk {
         &self.vk
+    }
+
+    /// Evotor.
+    pub fn evotor(&self) -> &Evotor {
+        &self.evotor
     }
 
     /// The issuer.
@@ -250,6 +263,7 @@ pub fn random_secret(entropy: &Entropy) -> String {
 fn seed_secrets(aws: &Aws, entropy: &Entropy) {
     let random = || random_secret(entropy);
     let seeds = [
+        (EVOTOR_SECRET, json!({ "EVOTOR_CLIENT_SECRET": random() }).to_string()),
         (VK_SECRET, json!({ "VK_CLIENT_SECRET": random() }).to_string()),
         (VK_SERVICE_TOKEN, json!({ "VK_SERVICE_TOKEN": random() }).to_string()),
         (TOKEN_KEYS, json!({ "current": "1", "1": random() }).to_string()),
@@ -262,15 +276,26 @@ fn seed_secrets(aws: &Aws, entropy: &Entropy) {
     }
 }
 
-async fn start_vk(aws: &Aws, base_url: &str, port: u16, options: &Options) -> io::Result<Vk> {
-    let secret = |id: &str, member: &str| {
-        let secret: Value = serde_json::from_str(&aws.secret(id).unwrap_or_default())?;
-        io::Result::Ok(secret[member].as_str().unwrap_or_default().to_owned())
+fn secret_of(aws: &Aws, id: &str, member: &str) -> io::Result<String> {
+    let secret: Value = serde_json::from_str(&aws.secret(id).unwrap_or_default())?;
+    Ok(secret[member].as_str().unwrap_or_default().to_owned())
+}
+
+async fn start_evotor(aws: &Aws, base_url: &str, port: u16, options: &Options) -> io::Result<Evotor> {
+    let app = evotor::App {
+        client_id: EVOTOR_CLIENT_ID.to_owned(),
+        client_secret: secret_of(aws, EVOTOR_SECRET, "EVOTOR_CLIENT_SECRET")?,
+        redirect_uri: format!("{base_url}/evotor/callback"),
     };
-    let app = App {
+    let file = options.folder.as_deref().map(|folder| folder.join("evotor.json"));
+    Evotor::start(listen_near(port).await?, app, file, options.clock.clone(), options.entropy.clone())
+}
+
+async fn start_vk(aws: &Aws, base_url: &str, port: u16, options: &Options) -> io::Result<Vk> {
+    let app = vk::App {
         client_id: VK_CLIENT_ID.to_owned(),
-        client_secret: secret(VK_SECRET, "VK_CLIENT_SECRET")?,
-        service_token: secret(VK_SERVICE_TOKEN, "VK_SERVICE_TOKEN")?,
+        client_secret: secret_of(aws, VK_SECRET, "VK_CLIENT_SECRET")?,
+        service_token: secret_of(aws, VK_SERVICE_TOKEN, "VK_SERVICE_TOKEN")?,
         redirect_uri: format!("{base_url}/vk/callback"),
     };
     let file = options.folder.as_deref().map(|folder: &Path| folder.join("vk.json"));
@@ -288,9 +313,14 @@ async fn start_issuer(aws: &Aws, base_url: &str, port: u16, options: &Options) -
 
 /// What the template's parameters are on this machine. The schedule is short, so that a developer
 /// sees it work.
-fn parameters(vk: &Vk, issuer: &Issuer) -> HashMap<String, String> {
-    let vk = vk.url();
+fn parameters(vk: &Vk, evotor: &Evotor, issuer: &Issuer) -> HashMap<String, String> {
+    let (vk, evotor) = (vk.url(), evotor.url());
     let parameters = [
+        ("Providers", "evotor,vk".to_owned()),
+        ("EvotorClientId", EVOTOR_CLIENT_ID.to_owned()),
+        ("EvotorAuthorizeUrl", format!("{evotor}/oauth/authorize")),
+        ("EvotorTokenUrl", format!("{evotor}/oauth/token")),
+        ("EvotorApiUrl", evotor),
         ("VkClientId", VK_CLIENT_ID.to_owned()),
         ("VkAuthorizeUrl", format!("{vk}/authorize")),
         ("VkTokenUrl", format!("{vk}/access_token")),
@@ -311,6 +341,7 @@ fn parameters(vk: &Vk, issuer: &Issuer) -> HashMap<String, String> {
 fn attributes(base_url: &str, tables: &[TableSpec]) -> HashMap<String, String> {
     let mut attributes = HashMap::from([
         ("HttpApi.ApiEndpoint".to_owned(), base_url.to_owned()),
+        ("Data.Outputs.EvotorClientSecret".to_owned(), EVOTOR_SECRET.to_owned()),
         ("Data.Outputs.VkClientSecret".to_owned(), VK_SECRET.to_owned()),
         ("Data.Outputs.VkServiceToken".to_owned(), VK_SERVICE_TOKEN.to_owned()),
         ("Data.Outputs.TokenKeys".to_owned(), TOKEN_KEYS.to_owned()),
@@ -320,17 +351,16 @@ fn attributes(base_url: &str, tables: &[TableSpec]) -> HashMap<String, String> {
     attributes
 }
 
-fn connect_control_page(vk: &Vk, base_url: &str, sweeper: &Sweeper, events: Events) {
+/// What the button of a control page does.
+fn sweep_now(sweeper: &Sweeper) -> SweepNow {
     let sweeper = sweeper.clone();
-    let sweep = move || {
+    Box::new(move || {
         let sweeper = sweeper.clone();
-        let found = async move {
+        Box::pin(async move {
             match sweeper.sweep().await {
                 Ok(summary) => format!("{summary:#}"),
                 Err(error) => error.to_string(),
             }
-        };
-        Box::pin(found) as futures_util::future::BoxFuture<'static, String>
-    };
-    vk.connect_to(base_url.to_owned(), Box::new(sweep), events);
+        })
+    })
 }

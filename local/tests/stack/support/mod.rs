@@ -123,8 +123,9 @@ fn clock() -> ManualClock {
 
 fn options<const N: usize>(clock: &ManualClock, parameters: [(&str, &str); N]) -> Options {
     let owned = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    // The schedule does not run in tests; its period is what a deployment has.
-    let mut parameters = HashMap::from([("SweepEvery".to_owned(), "15".to_owned())]);
+    // The schedule does not run in tests; its period is what a deployment has, and so are the providers.
+    let defaults = [("SweepEvery", "15"), ("Providers", "vk")];
+    let mut parameters = HashMap::from(defaults.map(|(name, value)| (name.to_owned(), value.to_owned())));
     parameters.extend(owned);
     Options {
         port: 0,
