@@ -349,6 +349,8 @@ async fn the_control_page_makes_the_same_trouble() {
     };
     let page = order("sweep", &[]).await;
     assert!(page.text().contains("всё живо") && page.text().contains("второе первое"), "{}", page.body);
+    assert!(page.text().starts_with("Пульт имитации Эвотора. К подключениям EvoSync"), "{}", page.text());
+    assert!(page.text().contains("Состояние Эвотора исправен"), "{}", page.text());
     assert!(page.links().contains(&"http://product.example/connections".to_owned()));
     assert!(page.text().contains("действующих токенов: 1"), "{}", page.text());
 
