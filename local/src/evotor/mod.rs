@@ -3,7 +3,7 @@
 //!
 //! What Evotor leaves undocumented can be switched: whether `state` comes back, whether a refresh rotates the
 //! refresh token, how stores are wrapped. [`Evotor`] is the handle that tests, and the control page at
-//! `/control`, make trouble with; [`grants`] holds the tokens' rules, the other modules speak HTTP.
+//! `/control`, make trouble with; `grants` holds the tokens' rules, the other modules speak HTTP.
 
 mod authorize;
 mod basic;

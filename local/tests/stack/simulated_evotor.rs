@@ -4,15 +4,20 @@
 mod application;
 
 use std::path::Path;
+use std::pin::pin;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use local::evotor::{Fault, HOSTILE, NEWCOMER, ROMASHKA, SMIRNOVA};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::support::Browser;
 use application::{Application, SECRET, STATE, answered, basic, basic_as_it_is, names, refused, text};
 
 const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// Longer than any answer takes that is not held.
+const A_MOMENT: Duration = Duration::from_millis(300);
 
 fn invalid_grant() -> (u16, String) {
     (400, "invalid_grant".to_owned())
@@ -158,6 +163,8 @@ async fn stores_come_by_pages_or_as_a_bare_array() {
     ids.dedup();
     assert_eq!(ids.len(), 5);
     assert_eq!(application.get("/stores?cursor=nowhere", &tokens).await.status(), 400);
+    application.evotor.page_size(0);
+    assert_eq!(application.stores(&tokens).await, ["1"], "a page has one store at least");
 
     application.evotor.bare_stores(true);
     let bare = answered(application.get("/stores", &tokens).await).await;
@@ -295,21 +302,17 @@ async fn a_lost_answer_closes_the_connection_after_the_tokens_have_changed() {
 #[tokio::test]
 async fn held_answers_come_late_though_the_tokens_have_changed() {
     let (application, tokens) = Application::connected(SMIRNOVA).await;
-    let evotor = application.evotor.clone();
-    evotor.take_calls();
-    evotor.hold_answers();
-    let waiting = async {
-        evotor.called(2).await;
-        while evotor.refresh_tokens().len() == 1 {
-            tokio::task::yield_now().await;
-        }
-        evotor.release_answers();
-        evotor.take_calls()
-    };
-    let (renewed, stores, calls) =
-        tokio::join!(application.renewed(&tokens), application.stores(&tokens), waiting);
+    application.evotor.take_calls();
+    application.evotor.hold_answers();
+    let (mut renewed, mut stores) = (pin!(application.renewed(&tokens)), pin!(application.stores(&tokens)));
+    assert!(timeout(A_MOMENT, &mut renewed).await.is_err(), "it is held");
+    assert!(timeout(A_MOMENT, &mut stores).await.is_err(), "it is held");
+    application.evotor.called(2).await;
+    assert_eq!(application.evotor.refresh_tokens().len(), 2);
+    application.evotor.release_answers();
+    let (renewed, stores) = (renewed.await, stores.await);
+    assert_eq!(stores, ["Лавка на Мира", "Склад"]);
     assert_eq!(application.status(&renewed).await, 200);
-    assert_eq!((stores.len(), calls.len()), (2, 2));
 }
 
 #[tokio::test]
@@ -346,6 +349,8 @@ async fn the_control_page_makes_the_same_trouble() {
     };
     let page = order("sweep", &[]).await;
     assert!(page.text().contains("всё живо") && page.text().contains("второе первое"), "{}", page.body);
+    assert!(page.text().starts_with("Пульт имитации Эвотора. К подключениям EvoSync"), "{}", page.text());
+    assert!(page.text().contains("Состояние Эвотора исправен"), "{}", page.text());
     assert!(page.links().contains(&"http://product.example/connections".to_owned()));
     assert!(page.text().contains("действующих токенов: 1"), "{}", page.text());
 
