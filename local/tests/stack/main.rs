@@ -12,6 +12,8 @@ mod announcing;
 mod bad_input;
 mod connecting;
 mod disconnecting;
+mod evotor;
+mod evotor_tokens;
 mod fair;
 mod faults;
 mod handlers;

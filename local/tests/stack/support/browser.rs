@@ -285,6 +285,13 @@ impl Form {
         self
     }
 
+    /// The form posted to another path of the same host.
+    #[must_use]
+    pub(crate) fn to(mut self, path: &str) -> Self {
+        self.action.set_path(path);
+        self
+    }
+
     /// The value of a field.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
