@@ -145,6 +145,7 @@ impl Renewer<'_> {
                 tracing::info!(target: METRICS, RenewalsLost = 1);
                 tracing::error!(
                     user = stored.connection.user.as_str(),
+                    provider = stored.connection.provider.key(),
                     cause = chain(&cause),
                     "the answer to a renewal was lost"
                 );
@@ -161,7 +162,7 @@ impl Renewer<'_> {
         renewed: Renewed,
     ) -> Outcome {
         let Renewed { tokens, expires_at, scopes, is_anothers } = renewed;
-        let user = stored.connection.user.as_str();
+        let (user, key) = (stored.connection.user.as_str(), stored.connection.provider.key());
         let row = RowIdentity {
             table: self.table,
             user: &stored.connection.user,
@@ -178,21 +179,30 @@ impl Renewer<'_> {
         match self.store.save(stored, claim, &new).await {
             Ok(true) => {}
             Ok(false) => {
-                tracing::warn!(user, "renewed tokens are given back: the connection has changed");
+                tracing::warn!(
+                    user,
+                    provider = key,
+                    "renewed tokens are given back: the connection has changed"
+                );
                 provider.discard(tokens).await;
                 return Outcome::Overtaken;
             }
             Err(error) => {
                 tracing::info!(target: METRICS, RenewalsLost = 1);
-                tracing::error!(user, error = chain(&error), "renewed tokens could not be saved");
+                tracing::error!(
+                    user,
+                    provider = key,
+                    error = chain(&error),
+                    "renewed tokens could not be saved"
+                );
                 return Outcome::Lost(Cause::new(chain(&error)));
             }
         }
         if is_anothers {
-            tracing::error!(user, "the answer to a renewal repeats another state");
+            tracing::error!(user, provider = key, "the answer to a renewal repeats another state");
         }
         tracing::info!(target: METRICS, Renewed = 1);
-        tracing::info!(user, "tokens renewed");
+        tracing::info!(user, provider = key, "tokens renewed");
         take_over(stored, new);
         Outcome::Renewed(tokens)
     }
@@ -206,9 +216,9 @@ impl Renewer<'_> {
     }
 
     async fn note_refusal(&self, stored: &mut StoredConnection, claim: RenewalClaim, cause: &Cause) {
-        let user = stored.connection.user.as_str();
+        let (user, key) = (stored.connection.user.as_str(), stored.connection.provider.key());
         tracing::info!(target: METRICS, RenewalsRefused = 1);
-        tracing::warn!(user, cause = chain(cause), "the provider refuses to renew tokens");
+        tracing::warn!(user, provider = key, cause = chain(cause), "the provider refuses to renew tokens");
         let claim = claim.refused();
         if let Err(error) = self.store.note_refusal(stored, &claim).await {
             tracing::warn!(error = chain(&error), "a refused renewal was not noted");

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use evosync_connections::domain::{Account, Actor, Liveness, OfflineReason, Scopes, TokenSet, Unknown};
+use evosync_connections::domain::{
+    Account, Actor, Liveness, OfflineReason, Provider, Scopes, TokenSet, Unknown,
+};
 use evosync_connections::error_chain::chain;
 use evosync_connections::platform::Platform;
 use evosync_connections::providers::{Check, CheckAnswer, PerProvider, Subject};
@@ -46,6 +48,7 @@ pub(crate) struct Checker<'a> {
 
 /// A provider, as it is asked in one invocation.
 pub(crate) struct Asked<'a> {
+    pub(crate) provider: Provider,
     pub(crate) check: &'a dyn Check,
     /// `None` for a provider that has nothing to renew.
     pub(crate) renewing: Option<Renewing<'a>>,
@@ -216,7 +219,7 @@ impl Checker<'_> {
             let Some(turn) = asked.limit.turn(self.deadline).await else { return Try::Settled(()) };
             let answer = asked.check.check(subject.clone()).await;
             asked.limit.settle(&turn, &answer);
-            note(&answer, tried.fetch_add(1, Ordering::Relaxed) + 1);
+            note(asked.provider, &answer, tried.fetch_add(1, Ordering::Relaxed) + 1);
             *last.lock().unwrap_or_else(PoisonError::into_inner) = Some((answer.liveness, answer.account));
             match answer.liveness {
                 Liveness::Unknown(Unknown::Transient) => Try::Transient(()),
@@ -316,18 +319,19 @@ fn update(stored: &StoredConnection, attempt: Option<Attempt>, resealed: Option<
 /// A sealed token that does not open is dead only if it is damaged. A key or version that this build
 /// lacks is our fault and proves nothing about the token.
 fn cannot_open(stored: &StoredConnection, error: OpenError) -> Liveness {
-    let user = stored.connection.user.as_str();
-    tracing::error!(error = chain(&error), user, "token cannot be opened");
+    let (user, provider) = (stored.connection.user.as_str(), stored.connection.provider.key());
+    tracing::error!(error = chain(&error), user, provider, "token cannot be opened");
     match error {
         OpenError::Broken => Liveness::Dead(OfflineReason::Unreadable),
         OpenError::UnknownKey | OpenError::UnknownVersion => Liveness::Unknown(Unknown::OurFault),
     }
 }
 
-fn note(answer: &CheckAnswer, tried: u32) {
+fn note(provider: Provider, answer: &CheckAnswer, tried: u32) {
     if let Liveness::Unknown(class) = answer.liveness {
         let cause = answer.cause.as_ref().map(|cause| chain(cause));
         tracing::warn!(
+            provider = provider.key(),
             class = class.code(),
             provider_code = answer.code,
             cause,

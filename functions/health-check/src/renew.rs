@@ -69,7 +69,7 @@ impl<'a> Renewing<'a> {
             Outcome::Superseded | Outcome::Overtaken => Err(Checked::Superseded),
             Outcome::Unspent(answer) => {
                 let cause = answer.cause.as_ref().map(|cause| chain(cause));
-                tracing::warn!(cause, "tokens were not renewed");
+                tracing::warn!(provider = stored.connection.provider.key(), cause, "tokens were not renewed");
                 Err(Checked::answered(answer.liveness))
             }
             Outcome::Refused(_) => Err(refused(stored)),
@@ -83,7 +83,8 @@ impl<'a> Renewing<'a> {
             Denied::Kept => unknown(Unknown::Inconclusive),
             Denied::Over(_) => refused(stored),
             Denied::NotReady(error) => {
-                tracing::error!(error = chain(&error), "cannot renew tokens");
+                let provider = stored.connection.provider.key();
+                tracing::error!(provider, error = chain(&error), "cannot renew tokens");
                 unknown(Unknown::OurFault)
             }
             Denied::BudgetSpent => {

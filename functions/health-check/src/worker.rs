@@ -323,6 +323,7 @@ impl<'a> Worker<'a> {
         let checker = Checker {
             store: self.store,
             providers: self.function.providers.map(|provider, check| Asked {
+                provider,
                 check: check.as_ref(),
                 renewing: renewing(provider, check.as_ref()),
                 limit: limit(check.as_ref()),

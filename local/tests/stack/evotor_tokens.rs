@@ -66,7 +66,7 @@ async fn a_removed_application_breaks_the_connection_until_it_is_connected_again
     let (test, merchant) = connected().await;
     test.stack.evotor().uninstall(SMIRNOVA);
     let summary = test.stack.sweep().await.unwrap();
-    assert_eq!(summary["token_rejected"], 1, "{summary}");
+    assert_eq!((&summary["dead"], &summary["broken"]), (&json!(1), &json!(1)), "{summary}");
     let page = merchant.open("/evotor").await.text();
     assert!(page.contains("приложение EvoSync удалено из личного кабинета Эвотор"), "{page}");
     assert!(merchant.dashboard().await.contains("переподключите Эвотор"));

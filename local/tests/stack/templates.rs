@@ -32,6 +32,7 @@ fn template_with(given: &[(&str, &str)]) -> Template {
         named("HttpApi.ApiEndpoint", "https://api.example"),
         named("Data.Outputs.ConnectionsTable", "connections"),
         named("Data.Outputs.SessionsTable", "sessions"),
+        named("Data.Outputs.EvotorClientSecret", "evotor"),
         named("Data.Outputs.VkClientSecret", "vk"),
         named("Data.Outputs.VkServiceToken", "vk-service-token"),
         named("Data.Outputs.TokenKeys", "keys"),
@@ -48,11 +49,16 @@ fn the_routes_are_the_contracts() {
         ("GET /", "dashboard"),
         ("GET /assets/{file}", "assets"),
         ("GET /connections", "dashboard"),
+        ("GET /evotor", "page"),
+        ("GET /evotor/callback", "callback"),
+        ("GET /evotor/callback/{slash+}", "callback"),
+        ("GET /evotor/connect", "connect"),
         ("GET /login", "login"),
         ("GET /login/callback", "login"),
         ("GET /vk", "page"),
         ("GET /vk/callback", "callback"),
         ("GET /vk/connect", "connect"),
+        ("POST /evotor/disconnect", "disconnect"),
         ("POST /logout", "login"),
         ("POST /vk/disconnect", "disconnect"),
     ];
@@ -94,7 +100,7 @@ fn roots_for_vk_are_a_file_of_the_layer_or_a_text() {
 async fn each_function_is_given_what_it_reads_and_no_more() {
     let test = TestStack::start().await;
     let platform = platform(&test);
-    for spec in template().functions().unwrap() {
+    for spec in template_with(&[("Providers", "evotor,vk"), ("EvotorClientId", "app")]).functions().unwrap() {
         let read = Arc::new(Mutex::new(BTreeSet::new()));
         for flow in ["classic", "vk_id"] {
             let (seen, given) = (Arc::clone(&read), spec.environment.clone());
