@@ -155,11 +155,13 @@ impl Connection {
         }
     }
 
-    /// How old a last proof may be. Between two renewals there is none, so that a connection whose tokens are
-    /// renewed is given the time until the next one.
-    fn stale_after(&self, cadence: Cadence) -> SignedDuration {
+    /// How old a last proof may be. Each sweep brings one while the access token lives, and none between its end
+    /// and its renewal: one that had not long to live by then is given the time until that.
+    fn stale_after(&self, checked: Timestamp, cadence: Cadence) -> SignedDuration {
         let sweeps = cadence.sweep * STALE_AFTER_SWEEPS;
-        if self.expiry.is_some_and(|expiry| expiry.renewable) { cadence.renewal + sweeps } else { sweeps }
+        let ends_soon =
+            |expiry: Expiry| expiry.renewable && expiry.at.duration_since(checked) <= cadence.renewal;
+        if self.expiry.is_some_and(ends_soon) { cadence.renewal + sweeps } else { sweeps }
     }
 
     /// How the connection is doing at `now`.
@@ -171,7 +173,9 @@ impl Connection {
             return Health::Broken(OfflineReason::TokenExpired);
         }
         match self.last_checked_at {
-            Some(checked) if now.duration_since(checked) < self.stale_after(cadence) => Health::Working,
+            Some(checked) if now.duration_since(checked) < self.stale_after(checked, cadence) => {
+                Health::Working
+            }
             _ => Health::Unverified,
         }
     }
@@ -265,6 +269,17 @@ mod tests {
         let stale = 12 * 60 + 45;
         assert_eq!(connection.health(at(stale - 1), EVERY), Health::Working);
         assert_eq!(connection.health(at(stale), EVERY), Health::Unverified);
+    }
+
+    #[test]
+    fn a_token_that_lives_for_days_is_amber_once_three_sweeps_are_missed() {
+        let expiry = Expiry { at: at(7 * 24 * 60), renewable: true };
+        let connection = Connection { expiry: Some(expiry), ..connected() };
+        assert_eq!(connection.health(at(44), EVERY), Health::Working);
+        assert_eq!(connection.health(at(45), EVERY), Health::Unverified);
+        assert_eq!(connection.health(at(7 * 24 * 60 + 1), EVERY), Health::Unverified, "nor green by lapsing");
+        let checked = Connection { last_checked_at: Some(at(7 * 24 * 60 - 15)), ..connection };
+        assert_eq!(checked.health(at(7 * 24 * 60 + 60), EVERY), Health::Working, "until its renewal");
     }
 
     #[test]
