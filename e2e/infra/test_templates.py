@@ -185,7 +185,7 @@ class Evotor(Templates):
             ("EvotorApiUrl", "https://i.example", "EVOTOR_API_URL", [callback, sweep, token]),
             ("EvotorState", "required", "EVOTOR_STATE", [connect, callback]),
             ("EvotorTokenHeader", "x_authorization", "EVOTOR_TOKEN_HEADER", [callback, sweep, token]),
-            ("EvotorMaxRps", "7", "EVOTOR_MAX_RPS", [sweep]),
+            ("EvotorMaxRps", "7", "EVOTOR_MAX_RPS", [sweep, token]),
         ]:
             told = self.told(variable, **{**EVOTOR, parameter: value})
             self.assertEqual(told, dict.fromkeys(functions, value), variable)

@@ -31,7 +31,10 @@ function icon(name) {
 
 const outputs = [
   [join(templates, "static", "style.css"), await style()],
-  [join(templates, "..", "src", "providers", "vk", "icon.svg"), `${icon("chat-dots").trim()}\n`],
+  ...Object.entries({ evotor: "shop", vk: "chat-dots" }).map(([provider, name]) => [
+    join(templates, "..", "src", "providers", provider, "icon.svg"),
+    `${icon(name).trim()}\n`,
+  ]),
 ];
 
 if (process.argv.includes("--check")) {
