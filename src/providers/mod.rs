@@ -9,6 +9,7 @@
 //! A new provider is a folder beside [`vk`], a variant of [`Provider`], and a line in the
 //! registration below.
 
+mod common_words;
 pub mod evotor;
 mod lenient;
 pub mod oauth;

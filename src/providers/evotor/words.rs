@@ -1,7 +1,7 @@
 //! What pages say of Evotor, in Russian.
 
 use crate::domain::{ErrorCode, OfflineReason};
-use crate::providers::{Message, Words};
+use crate::providers::{Message, Words, common_words as common};
 
 pub(super) static WORDS: Words = Words {
     title: "Эвотор",
@@ -69,25 +69,11 @@ fn plural(count: usize) -> &'static str {
 
 fn error(code: ErrorCode) -> Message {
     match code {
-        ErrorCode::InvalidState => Message::new(
-            "Не удалось подтвердить попытку подключения",
-            "Она начата в другом браузере или сеансе либо неизвестна. Начните подключение заново с этой страницы.",
-        ),
-        ErrorCode::AttemptExpired => Message::new(
-            "Время на подключение истекло",
-            "На подтверждение даётся 10 минут. Начните подключение заново.",
-        ),
-        ErrorCode::AttemptUsed => Message::new(
-            "Эта попытка подключения уже завершена",
-            "Проверьте состояние подключения ниже. Если аккаунт не подключён, начните заново.",
-        ),
-        ErrorCode::TooManyAttempts => {
-            Message::new("Слишком много действий подряд", "Подождите минуту и попробуйте ещё раз.")
-        }
-        ErrorCode::SessionExpired => Message::new(
-            "Сеанс завершился раньше, чем подключение",
-            "Вы снова вошли в систему — начните подключение заново.",
-        ),
+        ErrorCode::InvalidState => common::INVALID_STATE,
+        ErrorCode::AttemptExpired => common::ATTEMPT_EXPIRED,
+        ErrorCode::AttemptUsed => common::ATTEMPT_USED,
+        ErrorCode::TooManyAttempts => common::TOO_MANY_ATTEMPTS,
+        ErrorCode::SessionExpired => common::SESSION_EXPIRED,
         ErrorCode::AccessDenied => Message::new(
             "Вы отказали в доступе",
             "Без разрешения Эвотор товары не будут синхронизироваться. Если передумали, подключите аккаунт и разрешите доступ.",
@@ -127,10 +113,7 @@ fn error(code: ErrorCode) -> Message {
             "Эвотор не даёт доступ к магазинам",
             "Откройте приложение EvoSync в личном кабинете Эвотор, разрешите ему доступ к магазинам и товарам и подключите аккаунт снова.",
         ),
-        ErrorCode::Storage => Message::new(
-            "Не удалось сохранить подключение",
-            "Это неполадка на нашей стороне. Попробуйте ещё раз через несколько минут.",
-        ),
+        ErrorCode::Storage => common::STORAGE,
     }
 }
 
@@ -140,9 +123,7 @@ fn offline(reason: OfflineReason) -> Message {
             "Эвотор больше не принимает доступ",
             "Скорее всего, приложение EvoSync удалено из личного кабинета Эвотор. Нажмите «Переподключить».",
         ),
-        OfflineReason::TokenExpired => {
-            Message::new("Срок доступа истёк", "Нажмите «Переподключить», чтобы продлить его.")
-        }
+        OfflineReason::TokenExpired => common::TOKEN_EXPIRED,
         OfflineReason::AccountUnavailable => Message::new(
             "Аккаунт Эвотор недоступен",
             "Проверьте его в личном кабинете Эвотор или подключите другой аккаунт.",
@@ -163,9 +144,7 @@ fn offline(reason: OfflineReason) -> Message {
             "Продлить доступ не удалось",
             "Ответ Эвотор не дошёл до нас. Нажмите «Переподключить», чтобы получить новый доступ.",
         ),
-        OfflineReason::Unreadable => {
-            Message::new("Сохранённый доступ повреждён", "Нажмите «Переподключить», чтобы получить новый.")
-        }
+        OfflineReason::Unreadable => common::UNREADABLE,
     }
 }
 

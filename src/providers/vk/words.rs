@@ -1,7 +1,7 @@
 //! What pages say of VK, in Russian.
 
 use crate::domain::{ErrorCode, OfflineReason};
-use crate::providers::{Message, Words};
+use crate::providers::{Message, Words, common_words as common};
 
 pub(super) static WORDS: Words = Words {
     title: "ВКонтакте",
@@ -34,25 +34,11 @@ fn scope(name: &str) -> Option<&'static str> {
 
 fn error(code: ErrorCode) -> Message {
     match code {
-        ErrorCode::InvalidState => Message::new(
-            "Не удалось подтвердить попытку подключения",
-            "Она начата в другом браузере или сеансе либо неизвестна. Начните подключение заново с этой страницы.",
-        ),
-        ErrorCode::AttemptExpired => Message::new(
-            "Время на подключение истекло",
-            "На подтверждение даётся 10 минут. Начните подключение заново.",
-        ),
-        ErrorCode::AttemptUsed => Message::new(
-            "Эта попытка подключения уже завершена",
-            "Проверьте состояние подключения ниже. Если аккаунт не подключён, начните заново.",
-        ),
-        ErrorCode::TooManyAttempts => {
-            Message::new("Слишком много действий подряд", "Подождите минуту и попробуйте ещё раз.")
-        }
-        ErrorCode::SessionExpired => Message::new(
-            "Сеанс завершился раньше, чем подключение",
-            "Вы снова вошли в систему — начните подключение заново.",
-        ),
+        ErrorCode::InvalidState => common::INVALID_STATE,
+        ErrorCode::AttemptExpired => common::ATTEMPT_EXPIRED,
+        ErrorCode::AttemptUsed => common::ATTEMPT_USED,
+        ErrorCode::TooManyAttempts => common::TOO_MANY_ATTEMPTS,
+        ErrorCode::SessionExpired => common::SESSION_EXPIRED,
         ErrorCode::AccessDenied => Message::new(
             "Вы отказали в доступе",
             "Без разрешения ВКонтакте товары не будут синхронизироваться. Если передумали, подключите аккаунт и нажмите «Разрешить».",
@@ -92,10 +78,7 @@ fn error(code: ErrorCode) -> Message {
             "Не хватает разрешений",
             "Для синхронизации нужен доступ к товарам и сообществам. Подключите аккаунт снова и разрешите всё, о чём попросит ВКонтакте. Если вы всё разрешили, ВКонтакте ещё не одобрил его для EvoSync: обратитесь в поддержку EvoSync.",
         ),
-        ErrorCode::Storage => Message::new(
-            "Не удалось сохранить подключение",
-            "Это неполадка на нашей стороне. Попробуйте ещё раз через несколько минут.",
-        ),
+        ErrorCode::Storage => common::STORAGE,
     }
 }
 
@@ -105,9 +88,7 @@ fn offline(reason: OfflineReason) -> Message {
             "ВКонтакте больше не принимает доступ",
             "Он отозван или пароль был изменён. Нажмите «Переподключить».",
         ),
-        OfflineReason::TokenExpired => {
-            Message::new("Срок доступа истёк", "Нажмите «Переподключить», чтобы продлить его.")
-        }
+        OfflineReason::TokenExpired => common::TOKEN_EXPIRED,
         OfflineReason::AccountUnavailable => Message::new(
             "Аккаунт ВКонтакте заблокирован или удалён",
             "Восстановите его на vk.com или подключите другой аккаунт.",
@@ -128,9 +109,7 @@ fn offline(reason: OfflineReason) -> Message {
             "Продлить доступ не удалось",
             "Ответ ВКонтакте не дошёл до нас. Нажмите «Переподключить», чтобы получить новый доступ.",
         ),
-        OfflineReason::Unreadable => {
-            Message::new("Сохранённый доступ повреждён", "Нажмите «Переподключить», чтобы получить новый.")
-        }
+        OfflineReason::Unreadable => common::UNREADABLE,
     }
 }
 
