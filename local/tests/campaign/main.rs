@@ -11,5 +11,6 @@ mod interleavings;
 mod kills;
 mod memory;
 mod random;
+mod rates;
 mod schedules;
 mod world;

@@ -86,6 +86,8 @@ pub(crate) struct State {
     pub(crate) families: Families,
     pub(crate) revoked: BTreeSet<String>,
     pub(crate) mode: Mode,
+    /// How often it may be asked a second, where it has a bound of its own.
+    pub(crate) max_rps: Option<NonZeroU32>,
     /// Tokens and when they were asked about, with the answer.
     pub(crate) asked: Vec<(String, Duration, Liveness)>,
 }
@@ -127,6 +129,10 @@ impl Check for Provided {
 
     fn check_scopes(&self, _: TokenSet) -> BoxFuture<'_, Option<CheckAnswer>> {
         std::future::ready(None).boxed()
+    }
+
+    fn max_rps(&self) -> Option<NonZeroU32> {
+        self.state.lock().unwrap().max_rps
     }
 }
 
@@ -227,6 +233,7 @@ impl World {
             families: Families::default(),
             revoked: BTreeSet::new(),
             mode: Mode::Truth,
+            max_rps: None,
             asked: Vec::new(),
         };
         let provider = Provided { state: Arc::new(Mutex::new(state)), random: random.clone(), started };
