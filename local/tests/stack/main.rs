@@ -13,6 +13,7 @@ mod bad_input;
 mod connecting;
 mod disconnecting;
 mod evotor;
+mod evotor_client;
 mod evotor_tokens;
 mod fair;
 mod faults;

@@ -2,6 +2,7 @@
 
 mod browser;
 mod events;
+mod hosts;
 mod log;
 mod table;
 mod vk_hosts;
@@ -18,6 +19,7 @@ use local::{Options, Stack};
 
 pub(crate) use browser::{Browser, Page};
 pub(crate) use events::{event, response_header};
+pub(crate) use hosts::Host;
 pub(crate) use log::{logged, logged_by, start_log};
 pub(crate) use table::{Row, Table, text};
 pub(crate) use vk_hosts::{VkCaller, VkHost};

@@ -1,14 +1,9 @@
 //! Hosts that VK could be at, and every call the product makes to them, through the doors of its provider.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 
-use axum::Router;
-use axum::extract::OriginalUri;
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse as _;
-use axum::serve::Listener;
+use axum::response::{IntoResponse as _, Response};
 use evosync_connections::config::Env;
 use evosync_connections::domain::secret::{
     AccessToken, AuthorizationCode, CodeVerifier, DeviceId, RefreshToken,
@@ -19,93 +14,34 @@ use evosync_connections::platform::{Clock, Platform};
 use evosync_connections::providers::oauth::{Exchange, GrantedCode};
 use evosync_connections::providers::{Grant, Refusal, Renewal, Revoked, Subject, vk};
 use local::testing::repeatable_entropy;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::json;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
-use tokio_rustls::server::TlsStream;
 
-use super::TestStack;
+use super::{Host, TestStack};
 
-/// A host that has all of VK's endpoints.
-pub(crate) struct VkHost {
-    /// Its origin.
-    pub(crate) url: String,
-    heard: Arc<Mutex<Vec<String>>>,
-}
-
-/// How a host answers.
-#[derive(Clone)]
-enum Answers {
-    Well,
-    WithRedirect(StatusCode, String),
-}
+/// Hosts that have all of VK's endpoints.
+pub(crate) struct VkHost;
 
 impl VkHost {
     /// A host that answers well.
-    pub(crate) async fn start() -> Self {
-        Self::answering(Answers::Well).await
+    pub(crate) async fn start() -> Host {
+        Host::start(good_answer).await
     }
 
     /// A host that redirects every request to the same path of another one.
-    pub(crate) async fn redirecting(status: StatusCode, to: &Self) -> Self {
-        Self::answering(Answers::WithRedirect(status, to.url.clone())).await
+    pub(crate) async fn redirecting(status: StatusCode, to: &Host) -> Host {
+        let to = to.url.clone();
+        let redirect = move |uri: &str| (status, [(header::LOCATION, format!("{to}{uri}"))]).into_response();
+        Host::start(redirect).await
     }
 
     /// A host called `localhost` that answers well, over TLS; and the root, known to nobody, that certifies it.
-    pub(crate) async fn certified_privately() -> (Self, String) {
-        let mut root = CertificateParams::new([]).unwrap();
-        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let root = CertifiedIssuer::self_signed(root, KeyPair::generate().unwrap()).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let certificate =
-            CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &root).unwrap();
-        let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
-        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
-        let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-        let config = config.with_single_cert(vec![certificate.der().clone()], key).unwrap();
-
-        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("https://localhost:{}", tcp.local_addr().unwrap().port());
-        let listener = TlsListener { tcp, acceptor: TlsAcceptor::from(Arc::new(config)) };
-        (Self::serve(listener, url, Answers::Well), root.pem())
-    }
-
-    /// The paths of the requests that were heard since the last call.
-    pub(crate) fn take_heard(&self) -> Vec<String> {
-        std::mem::take(&mut *self.heard.lock().unwrap())
-    }
-
-    async fn answering(answers: Answers) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        Self::serve(listener, url, answers)
-    }
-
-    fn serve<L: Listener<Addr = SocketAddr>>(listener: L, url: String, answers: Answers) -> Self {
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let noted = Arc::clone(&heard);
-        let answer = move |OriginalUri(uri): OriginalUri| {
-            noted.lock().unwrap().push(uri.path().to_owned());
-            let answer = match &answers {
-                Answers::Well => good_answer(uri.path()).to_string().into_response(),
-                Answers::WithRedirect(status, to) => {
-                    (*status, [(header::LOCATION, format!("{to}{uri}"))]).into_response()
-                }
-            };
-            std::future::ready(answer)
-        };
-        let router = Router::new().fallback(answer);
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { url, heard }
+    pub(crate) async fn certified_privately() -> (Host, String) {
+        Host::certified_privately(good_answer).await
     }
 }
 
-fn good_answer(path: &str) -> serde_json::Value {
-    match path {
+fn good_answer(uri: &str) -> Response {
+    let body = match uri.split('?').next().unwrap_or_default() {
         "/method/users.get" => json!({ "response": [{ "id": 42 }] }),
         "/method/account.getAppPermissions" => json!({ "response": 134_545_408 }),
         "/access_token" => json!({ "access_token": "token", "user_id": 42, "expires_in": 0 }),
@@ -118,31 +54,8 @@ fn good_answer(path: &str) -> serde_json::Value {
         }),
         "/oauth2/logout" | "/oauth2/revoke" => json!({ "response": 1 }),
         _ => json!({}),
-    }
-}
-
-/// Accepts connections whose handshake succeeds.
-struct TlsListener {
-    tcp: TcpListener,
-    acceptor: TlsAcceptor,
-}
-
-impl Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
-        loop {
-            let (stream, address) = self.tcp.accept().await.unwrap();
-            if let Ok(stream) = self.acceptor.accept(stream).await {
-                return (stream, address);
-            }
-        }
-    }
-
-    fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        self.tcp.local_addr()
-    }
+    };
+    body.to_string().into_response()
 }
 
 /// The product, as far as it calls VK. Its secrets are those of a stack.
