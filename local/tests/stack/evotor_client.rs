@@ -200,10 +200,10 @@ async fn errors_of_the_token_endpoint_tell_the_application_from_the_grant() {
         let renewal = caller.renew().await;
         match code {
             ErrorCode::TokenExchange => {
-                assert!(matches!(renewal, Renewal::Refused(_)), "{body}: {renewal:?}")
+                assert!(matches!(renewal, Renewal::Refused(_)), "{body}: {renewal:?}");
             }
             ErrorCode::AppRejected => {
-                assert!(matches!(renewal, Renewal::Unspent { .. }), "{body}: {renewal:?}")
+                assert!(matches!(renewal, Renewal::Unspent { .. }), "{body}: {renewal:?}");
             }
             _ if status == 429 => assert!(matches!(renewal, Renewal::Unspent { .. }), "{body}: {renewal:?}"),
             _ => assert!(matches!(renewal, Renewal::Lost(_)), "{status} {body}: {renewal:?}"),

@@ -22,7 +22,7 @@ impl Check for EvotorCheck {
                 Ok(stores) => {
                     CheckAnswer { account: Some(stores.account()), ..CheckAnswer::of(Liveness::Alive) }
                 }
-                Err(answer) => answer,
+                Err(fault) => fault.into(),
             }
         })
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::stores::{Api, Stores};
+use super::stores::{Api, Fault, Stores};
 use super::token::{TokenEndpoint, TokenError};
 use crate::domain::secret::AccessToken;
 use crate::domain::{ErrorCode, Liveness, OfflineReason, TokenSet, Unknown};
@@ -12,7 +12,7 @@ use crate::error_chain::chain;
 use crate::params::Params;
 use crate::platform::Platform;
 use crate::providers::oauth::{AuthorizationResponse, Exchange};
-use crate::providers::{CheckAnswer, Grant, Redeem, Refusal};
+use crate::providers::{Grant, Redeem, Refusal};
 use crate::retry::{Policy, Retry, Try};
 use crate::secrets::SecretError;
 
@@ -45,7 +45,7 @@ impl EvotorRedeem {
     async fn accept(&self, exchange: &Exchange) -> Result<Grant, Refusal> {
         let issued = self.endpoint.exchange(&exchange.granted.code, &self.redirect_uri).await;
         let issued = issued.map_err(|error| not_exchanged(&error))?;
-        let stores = self.stores(&issued.access).await.map_err(no_stores)?;
+        let stores = self.stores(&issued.access).await.map_err(|fault| no_stores(&fault))?;
         let tokens = match issued.refresh {
             Some(refresh) => TokenSet::renewable(issued.access, refresh, None),
             None => TokenSet::of_access(issued.access),
@@ -53,11 +53,11 @@ impl EvotorRedeem {
         Ok(Grant { tokens, account: stores.account(), expires_at: issued.expires_at, scopes: None })
     }
 
-    async fn stores(&self, token: &AccessToken) -> Result<Stores, CheckAnswer> {
+    async fn stores(&self, token: &AccessToken) -> Result<Stores, Fault> {
         let attempt = || async {
             match self.api.stores(token).await {
-                Err(answer) if answer.liveness == Liveness::Unknown(Unknown::Transient) => {
-                    Try::Transient(Err(answer))
+                Err(fault) if fault.liveness == Liveness::Unknown(Unknown::Transient) => {
+                    Try::Transient(Err(fault))
                 }
                 outcome => Try::Settled(outcome),
             }
@@ -103,13 +103,12 @@ fn not_exchanged(error: &TokenError) -> Refusal {
     Refusal::new(code, chain(error))
 }
 
-fn no_stores(answer: CheckAnswer) -> Refusal {
-    let code = match answer.liveness {
+fn no_stores(fault: &Fault) -> Refusal {
+    let code = match fault.liveness {
         Liveness::Unknown(Unknown::Transient) => ErrorCode::ProviderUnavailable,
         Liveness::Unknown(Unknown::OurFault | Unknown::AnotherAddress) => ErrorCode::AppRejected,
         Liveness::Dead(OfflineReason::PermissionMissing) => ErrorCode::PermissionMissing,
         Liveness::Dead(_) | Liveness::Unknown(Unknown::Inconclusive) | Liveness::Alive => ErrorCode::Profile,
     };
-    let cause = answer.cause.as_ref().map_or("no cause".to_owned(), |cause| chain(cause));
-    Refusal::new(code, format!("no shops: {cause}"))
+    Refusal::new(code, format!("no shops: {}", chain(&fault.cause)))
 }

@@ -21,7 +21,7 @@ use crate::providers::{CheckAnswer, RateLimited};
 const MEDIA_TYPE: &str = "application/vnd.evotor.v2+json";
 
 /// The longest wait that is believed. A window longer than this is a clock that is wrong.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// Calls the API with a merchant's token.
 pub(super) struct Api {
@@ -37,6 +37,17 @@ pub(super) struct Stores {
     stores: Vec<(String, String)>,
     /// Whether there are further pages.
     more: bool,
+}
+
+/// A call without a usable answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Fault {
+    /// What that means for the token; never [`Liveness::Alive`].
+    pub(super) liveness: Liveness,
+    /// What happened.
+    pub(super) cause: Cause,
+    /// Set where Evotor asks for fewer calls.
+    rate_limited: Option<RateLimited>,
 }
 
 /// The documented answer. Some clients have seen the bare list instead.
@@ -64,8 +75,8 @@ impl Api {
         Self { http, config, clock }
     }
 
-    /// The shops (`GET /stores`), or what the answer means for the token; never [`Liveness::Alive`].
-    pub(super) async fn stores(&self, token: &AccessToken) -> Result<Stores, CheckAnswer> {
+    /// The shops (`GET /stores`).
+    pub(super) async fn stores(&self, token: &AccessToken) -> Result<Stores, Fault> {
         let url = format!("{}/stores", self.config.api_url.as_str().trim_end_matches('/'));
         let request = self.http.requests().get(url).header(ACCEPT, MEDIA_TYPE);
         let request = self.signed(request.header(CONTENT_TYPE, MEDIA_TYPE), token);
@@ -107,14 +118,14 @@ pub(super) fn retry_after(answer: &HttpAnswer, now: Timestamp) -> Option<Duratio
 
 /// The status decides. 401 and 403 are believed only where they are the API's own, and no page of a server that
 /// stands before it.
-fn read(answer: &HttpAnswer, now: Timestamp) -> Result<Stores, CheckAnswer> {
+fn read(answer: &HttpAnswer, now: Timestamp) -> Result<Stores, Fault> {
     use Liveness::{Dead, Unknown as Keep};
-    let because = |liveness| Err(CheckAnswer::because(liveness, format!("HTTP {}", answer.status.as_u16())));
+    let because = |liveness| Err(Fault::new(liveness, format!("HTTP {}", answer.status.as_u16())));
     let is_page = answer.body.trim_ascii_start().starts_with(b"<");
     match answer.status {
-        StatusCode::TOO_MANY_REQUESTS => Err(CheckAnswer {
+        StatusCode::TOO_MANY_REQUESTS => Err(Fault {
             rate_limited: Some(RateLimited { retry_after: retry_after(answer, now) }),
-            ..CheckAnswer::because(Keep(Unknown::Transient), "HTTP 429")
+            ..Fault::new(Keep(Unknown::Transient), "HTTP 429")
         }),
         _ if answer.is_outage() => because(Keep(Unknown::Transient)),
         StatusCode::UNAUTHORIZED if !is_page => because(Dead(OfflineReason::TokenRejected)),
@@ -126,8 +137,8 @@ fn read(answer: &HttpAnswer, now: Timestamp) -> Result<Stores, CheckAnswer> {
     }
 }
 
-fn stores(answer: &HttpAnswer) -> Result<Stores, CheckAnswer> {
-    let odd = |class, what: &str| CheckAnswer::because(Liveness::Unknown(class), what);
+fn stores(answer: &HttpAnswer) -> Result<Stores, Fault> {
+    let odd = |class, what: &str| Fault::new(Liveness::Unknown(class), what);
     let body: Value = serde_json::from_slice(&answer.body)
         .map_err(|_| odd(Unknown::Transient, "an answer that breaks off or is no JSON"))?;
     let (items, paging) = match serde_json::from_value(body) {
@@ -142,13 +153,25 @@ fn stores(answer: &HttpAnswer) -> Result<Stores, CheckAnswer> {
     Ok(Stores { stores, more: cursor.is_some_and(|cursor| !cursor.is_empty()) })
 }
 
-fn unanswered(error: &HttpError) -> CheckAnswer {
+fn unanswered(error: &HttpError) -> Fault {
     let class = match error {
         HttpError::Tls(_) => Unknown::OurFault,
         _ => Unknown::Transient,
     };
     let cause = Cause::of(error).unwrap_or_else(|| Cause::new("no answer"));
-    CheckAnswer { cause: Some(cause), ..CheckAnswer::of(Liveness::Unknown(class)) }
+    Fault { liveness: Liveness::Unknown(class), cause, rate_limited: None }
+}
+
+impl Fault {
+    fn new(liveness: Liveness, cause: impl Into<String>) -> Self {
+        Self { liveness, cause: Cause::new(cause), rate_limited: None }
+    }
+}
+
+impl From<Fault> for CheckAnswer {
+    fn from(Fault { liveness, cause, rate_limited }: Fault) -> Self {
+        Self { cause: Some(cause), rate_limited, ..Self::of(liveness) }
+    }
 }
 
 #[cfg(test)]

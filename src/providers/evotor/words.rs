@@ -35,11 +35,11 @@ pub(super) fn shops(names: &[&str], more: bool) -> String {
         ),
         (_, false) => format!("{count} {}", plural(count)),
     };
-    let named: Vec<&str> = names.iter().map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
-    let full = format!("{number}: {}", named.join(", "));
-    match named.as_slice() {
+    let known: Vec<&str> = names.iter().map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
+    let full = format!("{number}: {}", known.join(", "));
+    match known.as_slice() {
         [] => number,
-        _ if !more && named.len() == count && full.chars().count() <= LONGEST => full,
+        _ if !more && known.len() == count && full.chars().count() <= LONGEST => full,
         [first, others @ ..] => with_others(format!("{number}: {first}"), others),
     }
 }
