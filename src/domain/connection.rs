@@ -16,6 +16,9 @@ pub struct Cadence {
     pub renewal: SignedDuration,
 }
 
+/// How long before its end the person is told of it, where only they can renew the access.
+const WARNED_BEFORE: SignedDuration = SignedDuration::from_hours(24);
+
 /// A broken connection is asked about once a day at least.
 const LONGEST_CHECK_PERIOD: SignedDuration = SignedDuration::from_hours(24);
 
@@ -34,6 +37,8 @@ pub struct Connection {
     pub offline_reason: Option<OfflineReason>,
     /// When the account was last (re)connected.
     pub connected_at: Option<Timestamp>,
+    /// The last (re)connection or change of the verdict: for an offline connection, since when it is.
+    pub updated_at: Option<Timestamp>,
     /// When there last was a conclusive verdict: an answer of the provider's, or a token that has
     /// expired or cannot be read.
     pub last_checked_at: Option<Timestamp>,
@@ -95,6 +100,16 @@ impl Account {
         }
     }
 
+    /// The [name](Self::display_name); `None` where nothing at all is known, as of a row that cannot be read.
+    pub fn known_name(&self) -> Option<String> {
+        (*self != Self::default()).then(|| self.display_name())
+    }
+
+    /// The number; `None` where none is known.
+    pub fn known_id(&self) -> Option<String> {
+        (!self.id.is_empty()).then(|| self.id.clone())
+    }
+
     fn clean(name: &str) -> String {
         name.chars().filter(|c| !c.is_control()).take(Self::MAX_NAME).collect()
     }
@@ -105,6 +120,8 @@ impl Account {
 pub enum Health {
     /// Green: the provider confirmed the token lately.
     Working,
+    /// Amber: it works, and its access ends within a day, at this time, unless the person renews it.
+    Expiring(Timestamp),
     /// Amber: nothing says it is broken, but it could not be checked lately.
     Unverified,
     /// Red: it needs the person.
@@ -122,6 +139,7 @@ impl Connection {
             is_online: false,
             offline_reason: Some(OfflineReason::Unreadable),
             connected_at: None,
+            updated_at: None,
             last_checked_at: None,
             expiry: None,
             scopes: None,
@@ -142,13 +160,8 @@ impl Connection {
 
     /// How often the connection is to be checked. One that works, in each sweep, unless it
     /// [awaits its renewal](Self::awaits_renewal); one that has been broken since a while, ever more seldom.
-    pub fn check_period(
-        &self,
-        broken_since: Option<Timestamp>,
-        now: Timestamp,
-        cadence: Cadence,
-    ) -> SignedDuration {
-        match broken_since.filter(|_| !self.is_online) {
+    pub fn check_period(&self, now: Timestamp, cadence: Cadence) -> SignedDuration {
+        match self.updated_at.filter(|_| !self.is_online) {
             None if self.awaits_renewal(now) => cadence.renewal.max(cadence.sweep),
             None => cadence.sweep,
             Some(since) => now.duration_since(since).clamp(cadence.sweep, LONGEST_CHECK_PERIOD),
@@ -164,6 +177,14 @@ impl Connection {
         if self.expiry.is_some_and(ends_soon) { cadence.renewal + sweeps } else { sweeps }
     }
 
+    /// Since when the connection is broken, where it is and that is known.
+    pub fn broken_since(&self, now: Timestamp) -> Option<Timestamp> {
+        if !self.is_online {
+            return self.updated_at;
+        }
+        self.expiry.filter(|expiry| expiry.is_fatal(now)).map(|expiry| expiry.at)
+    }
+
     /// How the connection is doing at `now`.
     pub fn health(&self, now: Timestamp, cadence: Cadence) -> Health {
         if !self.is_online {
@@ -171,6 +192,9 @@ impl Connection {
         }
         if self.has_lapsed(now) {
             return Health::Broken(OfflineReason::TokenExpired);
+        }
+        if let Some(expiry) = self.expiry.filter(|expiry| expiry.is_fatal(now + WARNED_BEFORE)) {
+            return Health::Expiring(expiry.at);
         }
         match self.last_checked_at {
             Some(checked) if now.duration_since(checked) < self.stale_after(checked, cadence) => {
@@ -221,6 +245,7 @@ mod tests {
             is_online: true,
             offline_reason: None,
             connected_at: Some(at(0)),
+            updated_at: Some(at(0)),
             last_checked_at: Some(at(0)),
             expiry: None,
             scopes: None,
@@ -247,19 +272,42 @@ mod tests {
     #[test]
     fn a_broken_connection_is_checked_ever_more_seldom() {
         let broken = Connection { is_online: false, ..connected() };
-        let period = |minutes| broken.check_period(Some(at(0)), at(minutes), EVERY);
+        let period = |minutes| broken.check_period(at(minutes), EVERY);
         assert_eq!(period(1), EVERY.sweep);
         assert_eq!(period(60), SignedDuration::from_hours(1));
         assert_eq!(period(3 * 24 * 60), SignedDuration::from_hours(24));
-        assert_eq!(connected().check_period(Some(at(0)), at(600), EVERY), EVERY.sweep);
+        assert_eq!(connected().check_period(at(600), EVERY), EVERY.sweep);
     }
 
     #[test]
     fn an_expired_token_is_broken_before_any_sweep_says_so() {
         let expiry = Expiry { at: at(10), renewable: false };
         let connection = Connection { expiry: Some(expiry), ..connected() };
-        assert_eq!(connection.health(at(9), EVERY), Health::Working);
+        assert_eq!(connection.health(at(9), EVERY), Health::Expiring(at(10)));
         assert_eq!(connection.health(at(10), EVERY), Health::Broken(OfflineReason::TokenExpired));
+    }
+
+    #[test]
+    fn the_end_of_an_access_is_told_of_a_day_before() {
+        let day = 24 * 60;
+        let expiry = Expiry { at: at(3 * day), renewable: false };
+        let connection =
+            |checked| Connection { expiry: Some(expiry), last_checked_at: Some(at(checked)), ..connected() };
+        assert_eq!(connection(2 * day - 1).health(at(2 * day - 1), EVERY), Health::Working);
+        assert_eq!(connection(2 * day).health(at(2 * day), EVERY), Health::Expiring(at(3 * day)));
+        let renewable = Some(Expiry { renewable: true, ..expiry });
+        let renewed = Connection { expiry: renewable, ..connection(2 * day) };
+        assert_eq!(renewed.health(at(2 * day), EVERY), Health::Working);
+    }
+
+    #[test]
+    fn a_broken_connection_says_since_when() {
+        let broken = Connection { is_online: false, updated_at: Some(at(7)), ..connected() };
+        assert_eq!(broken.broken_since(at(9)), Some(at(7)));
+        assert_eq!(connected().broken_since(at(9)), None);
+        let expiry = Some(Expiry { at: at(8), renewable: false });
+        let expired = Connection { expiry, ..connected() };
+        assert_eq!((expired.broken_since(at(7)), expired.broken_since(at(9))), (None, Some(at(8))));
     }
 
     #[test]
@@ -286,7 +334,7 @@ mod tests {
     fn a_lapsed_token_that_can_be_renewed_is_not_asked_about_until_its_renewal() {
         let expiry = Expiry { at: at(60), renewable: true };
         let connection = Connection { expiry: Some(expiry), ..connected() };
-        let period = |minutes| connection.check_period(None, at(minutes), EVERY);
+        let period = |minutes| connection.check_period(at(minutes), EVERY);
         assert_eq!((period(59), period(60)), (EVERY.sweep, EVERY.renewal));
         let broken = Connection { is_online: false, ..connection.clone() };
         assert!(!broken.awaits_renewal(at(60)), "it is asked about ever more seldom, as all broken ones");

@@ -26,6 +26,7 @@ impl Badge {
     pub(super) fn of(health: Health) -> Self {
         match health {
             Health::Working => Self::CONNECTED,
+            Health::Expiring(_) => Self { class: AMBER, text: "Доступ скоро истечёт" },
             Health::Unverified => Self { class: AMBER, text: "Давно не проверялось" },
             Health::Broken(_) => Self { class: RED, text: "Нужно переподключить" },
         }

@@ -26,7 +26,15 @@ struct Entry {
     badge: Badge,
     name: Option<String>,
     account_id: Option<String>,
-    checked: Option<DisplayTime>,
+    line: Line,
+}
+
+/// What there is to say of a connection in one line, around a time.
+#[derive(Serialize)]
+struct Line {
+    before: &'static str,
+    time: Option<DisplayTime>,
+    after: &'static str,
 }
 
 impl Page for Dashboard {
@@ -59,7 +67,7 @@ fn needed<'a>(
         match connection(provider).map(|connection| connection.health(view.now, view.cadence)) {
             None => missing.push(words.title),
             Some(Health::Broken(_)) => broken.push(words.title),
-            Some(Health::Working | Health::Unverified) => {}
+            Some(Health::Working | Health::Expiring(_) | Health::Unverified) => {}
         }
     }
     let steps: Vec<_> = [("подключите", missing), ("переподключите", broken)]
@@ -73,7 +81,6 @@ fn needed<'a>(
 
 impl Entry {
     fn new(provider: Provider, words: &Words, connection: Option<&Connection>, view: &View<'_>) -> Self {
-        let checked = connection.and_then(|connection| connection.last_checked_at);
         Self {
             key: provider.key(),
             title: words.title,
@@ -81,9 +88,43 @@ impl Entry {
             badge: connection.map_or(Badge::NOT_CONNECTED, |connection| {
                 Badge::of(connection.health(view.now, view.cadence))
             }),
-            name: connection.map(|connection| connection.account.display_name()),
-            account_id: words.account_id.and(connection).map(|connection| connection.account.id.clone()),
-            checked: checked.map(|time| DisplayTime::new(time, view.zone)),
+            name: connection.and_then(|connection| connection.account.known_name()),
+            account_id: words.account_id.and(connection).and_then(|connection| connection.account.known_id()),
+            line: connection.map_or(Line::of(words.purpose), |connection| Line::about(connection, view)),
+        }
+    }
+}
+
+impl Line {
+    fn of(text: &'static str) -> Self {
+        Self { before: text, time: None, after: "" }
+    }
+
+    fn about(connection: &Connection, view: &View<'_>) -> Self {
+        let checked = connection.last_checked_at.map(|time| DisplayTime::past(time, view));
+        match connection.health(view.now, view.cadence) {
+            Health::Working => {
+                Self { before: "Работает, проверено", time: checked, after: "" }
+            }
+            Health::Expiring(at) => Self {
+                before: "Доступ действует до",
+                time: Some(DisplayTime::new(at, view.zone)),
+                after: ". Переподключите аккаунт заранее",
+            },
+            Health::Unverified if checked.is_none() => Self::of("Ещё не проверялось. Ничего делать не нужно"),
+            Health::Unverified => {
+                Self {
+                    before: "Последняя проверка", time: checked, after: ". Ничего делать не нужно"
+                }
+            }
+            Health::Broken(_) => match connection.broken_since(view.now) {
+                Some(since) => Self {
+                    before: "Не работает с",
+                    time: Some(DisplayTime::new(since, view.zone)),
+                    after: ". Откройте, чтобы исправить",
+                },
+                None => Self::of("Не работает. Откройте, чтобы исправить"),
+            },
         }
     }
 }

@@ -14,6 +14,25 @@ const UNKNOWN_ERROR: Message = Message::new(
     "Попробуйте ещё раз. Если ошибка повторится, обратитесь в поддержку EvoSync.",
 );
 
+/// What the page says of a connection that could not be checked lately.
+const UNVERIFIED: Message = Message::new(
+    "Не удаётся проверить подключение",
+    "Ничего делать не нужно: проверим снова автоматически. Если товары перестали обновляться, нажмите «Переподключить».",
+);
+
+/// What it says of an access that ends soon.
+const EXPIRING: Message =
+    Message::new("Доступ скоро истечёт", "Нажмите «Переподключить», чтобы товары продолжили обновляться.");
+
+/// What became of a connection that an attempt to make another left as it was. A broken one speaks for itself.
+fn kept(health: Health) -> Option<&'static str> {
+    match health {
+        Health::Working | Health::Expiring(_) => Some("Прежнее подключение работает, ничего не изменилось."),
+        Health::Unverified => Some("Прежнее подключение осталось, ничего не изменилось."),
+        Health::Broken(_) => None,
+    }
+}
+
 /// A provider's page.
 #[derive(Serialize)]
 pub struct ProviderPage {
@@ -22,6 +41,8 @@ pub struct ProviderPage {
     key: &'static str,
     words: &'static Words,
     error: Option<Message>,
+    /// What became of the connection that there was before the error.
+    kept: Option<&'static str>,
     connection: Option<Connected>,
 }
 
@@ -29,11 +50,13 @@ pub struct ProviderPage {
 struct Connected {
     badges: Vec<Badge>,
     trouble: Option<Message>,
-    name: String,
+    name: Option<String>,
     account_id: Option<String>,
     since: Option<DisplayTime>,
     checked: Option<DisplayTime>,
+    broken_since: Option<DisplayTime>,
     expires: Option<DisplayTime>,
+    has_expired: bool,
     granted: Option<String>,
 }
 
@@ -54,6 +77,7 @@ impl ProviderPage {
             key: provider.key(),
             words,
             error: None,
+            kept: connection.and_then(|connection| kept(connection.health(view.now, view.cadence))),
             connection: connection.map(|connection| Connected::new(words, connection, view)),
         }
     }
@@ -61,8 +85,18 @@ impl ProviderPage {
     /// The same page with the words of an error code, as the address gave it. A code outside the
     /// list gets general words; nothing of the address is shown.
     #[must_use]
-    pub fn with_error(self, code: &str) -> Self {
-        Self { error: Some(ErrorCode::from_code(code).map_or(UNKNOWN_ERROR, self.words.error)), ..self }
+    pub fn with_error(mut self, code: &str) -> Self {
+        let known = ErrorCode::from_code(code);
+        let error = known.map_or(UNKNOWN_ERROR, self.words.error);
+        // Another tab may have made the connection that there is now.
+        if known == Some(ErrorCode::AttemptUsed) {
+            self.kept = None;
+        }
+        // What broke the connection may be what keeps it from being made anew: it is said once.
+        if let Some(connection) = &mut self.connection {
+            connection.trouble.take_if(|trouble| trouble.title == error.title);
+        }
+        Self { error: Some(error), ..self }
     }
 }
 
@@ -74,12 +108,16 @@ impl Connected {
             badges: badges(health),
             trouble: match health {
                 Health::Broken(reason) => Some((words.offline)(reason)),
-                Health::Working | Health::Unverified => None,
+                Health::Expiring(_) => Some(EXPIRING),
+                Health::Unverified => Some(UNVERIFIED),
+                Health::Working => None,
             },
-            name: connection.account.display_name(),
-            account_id: words.account_id.map(|_| connection.account.id.clone()),
+            name: connection.account.known_name(),
+            account_id: words.account_id.and_then(|_| connection.account.known_id()),
             since: display(connection.connected_at),
-            checked: display(connection.last_checked_at),
+            checked: connection.last_checked_at.map(|time| DisplayTime::past(time, view)),
+            broken_since: display(connection.broken_since(view.now)),
+            has_expired: connection.has_lapsed(view.now),
             // The end of a token that will be renewed is nobody's concern.
             expires: display(connection.expiry.filter(|expiry| !expiry.renewable).map(|expiry| expiry.at)),
             granted: granted(words, connection),
@@ -97,7 +135,7 @@ fn granted(words: &Words, connection: &Connection) -> Option<String> {
 fn badges(health: Health) -> Vec<Badge> {
     match health {
         Health::Working | Health::Broken(_) => vec![Badge::of(health)],
-        Health::Unverified => vec![Badge::CONNECTED, Badge::of(health)],
+        Health::Expiring(_) | Health::Unverified => vec![Badge::CONNECTED, Badge::of(health)],
     }
 }
 
@@ -139,6 +177,7 @@ pub(super) mod tests {
             is_online: true,
             offline_reason: None,
             connected_at: Some("2026-11-20T08:00:00Z".parse().unwrap()),
+            updated_at: Some("2026-11-20T08:00:00Z".parse().unwrap()),
             last_checked_at: Some("2026-11-22T04:10:00Z".parse().unwrap()),
             expiry: None,
             scopes: None,

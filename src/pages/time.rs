@@ -1,7 +1,7 @@
 //! Instants as a person reads them.
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::domain::Cadence;
@@ -22,6 +22,8 @@ pub struct View<'a> {
 pub struct DisplayTime {
     text: String,
     iso: String,
+    /// How long ago, where that says more than the date.
+    ago: Option<String>,
 }
 
 /// Genitive, as dates want them.
@@ -53,7 +55,33 @@ impl DisplayTime {
             local.minute(),
             zone_name(&local.strftime("%Z").to_string())
         );
-        Self { text, iso: time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string() }
+        Self { text, iso: time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), ago: None }
+    }
+
+    /// An instant that lies behind whoever views the page.
+    pub fn past(time: Timestamp, view: &View<'_>) -> Self {
+        Self { ago: ago(view.now.duration_since(time)), ..Self::new(time, view.zone) }
+    }
+}
+
+/// How long ago something was, within a day.
+fn ago(age: SignedDuration) -> Option<String> {
+    let counted = |count: i64, forms: [&str; 3]| format!("{count} {} назад", plural(count, forms));
+    match (age.as_hours(), age.as_mins()) {
+        (24.., _) => None,
+        (hours @ 1.., _) => Some(counted(hours, ["час", "часа", "часов"])),
+        (_, minutes @ 1..) => Some(counted(minutes, ["минуту", "минуты", "минут"])),
+        _ => Some("только что".to_owned()),
+    }
+}
+
+/// The form of a noun for a number of things: for 1 and 21, for 2 to 4, for 5 to 20.
+fn plural(count: i64, [one, few, many]: [&str; 3]) -> &str {
+    match (count % 10, count % 100) {
+        (_, 11..=14) => many,
+        (1, _) => one,
+        (2..=4, _) => few,
+        _ => many,
     }
 }
 
@@ -65,6 +93,26 @@ fn zone_name(abbreviation: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_within_a_day_was_so_long_ago() {
+        let minutes = |minutes| ago(SignedDuration::from_mins(minutes));
+        for (age, text) in [
+            (0, "только что"),
+            (1, "1 минуту назад"),
+            (3, "3 минуты назад"),
+            (11, "11 минут назад"),
+            (21, "21 минуту назад"),
+            (59, "59 минут назад"),
+            (60, "1 час назад"),
+            (2 * 60 + 59, "2 часа назад"),
+            (23 * 60, "23 часа назад"),
+        ] {
+            assert_eq!(minutes(age).as_deref(), Some(text));
+        }
+        assert_eq!(minutes(24 * 60), None);
+        assert_eq!(minutes(-5).as_deref(), Some("только что"), "a clock that is a little behind");
+    }
 
     #[test]
     fn times_are_of_the_place_and_the_language() {

@@ -18,6 +18,8 @@ pub struct Words {
     pub account: &'static str,
     /// What the provider calls the number of an account; `None` where a merchant does not know it by one.
     pub account_id: Option<&'static str>,
+    /// What an account is good for, in one line.
+    pub purpose: &'static str,
     /// Why to connect an account.
     pub invitation: &'static str,
     /// What happens then, and that it can be undone.

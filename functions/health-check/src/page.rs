@@ -132,7 +132,7 @@ impl PageChecker<'_> {
             return false;
         }
         let Some(tried) = stored.last_attempt_at.filter(|_| !self.run.forced) else { return true };
-        let usual = || connection.check_period(stored.updated_at, by, self.cadence);
+        let usual = || connection.check_period(by, self.cadence);
         let period = if awaits_renewal { sweep } else { usual() };
         by.duration_since(tried) >= period * 4 / 5
     }
@@ -147,7 +147,7 @@ impl PageChecker<'_> {
             let late = age.checked_sub(renewal).unwrap_or_default().as_secs_f64();
             return age.as_secs_f64() / renewal.as_secs_f64() + late.max(0.0) / sweep.as_secs_f64();
         }
-        let period = stored.connection.check_period(stored.updated_at, now, self.cadence);
+        let period = stored.connection.check_period(now, self.cadence);
         age.as_secs_f64() / period.as_secs_f64()
     }
 

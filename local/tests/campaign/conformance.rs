@@ -119,7 +119,7 @@ async fn keeps_the_promises_of_an_update(store: &dyn SweepStore) {
         (false, Some(OfflineReason::TokenRejected))
     );
     assert_eq!(
-        (row.updated_at, row.last_attempt_by.as_deref()),
+        (row.connection.updated_at, row.last_attempt_by.as_deref()),
         (Some(NOW + SignedDuration::from_mins(1)), Some("first"))
     );
     let account = Account::new(before.connection.account.id.clone(), "first", "Петрова");

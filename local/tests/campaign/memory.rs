@@ -155,7 +155,7 @@ impl Tables {
             row.connection.offline_reason = verdict.offline;
             row.connection.last_checked_at = Some(attempt.at);
             if verdict.changed_in.is_some() {
-                row.updated_at = Some(attempt.at);
+                row.connection.updated_at = Some(attempt.at);
             }
         }
         Recorded::Written

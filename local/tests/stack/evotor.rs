@@ -209,7 +209,7 @@ async fn what_goes_wrong_at_evotor_is_said_in_its_words() {
     let refused = merchant.refuse(&consent).await;
     let page = merchant.browser.come_from_elsewhere(&refused).await;
     assert_eq!(page.path(), "/evotor?error=access_denied");
-    assert!(page.text().contains("Без разрешения Эвотор"), "{}", page.text());
+    assert!(page.text().contains("отменено на странице Эвотора"), "{}", page.text());
 
     for (fault, code) in [
         (Fault::Down, "provider_unavailable"),

@@ -25,6 +25,7 @@ static WORDS: Words = Words {
     icon: "<svg></svg>",
     account: "Торговец",
     account_id: Some("Номер места"),
+    purpose: "Занять место",
     invitation: "Займите место на ярмарке.",
     steps: &["Вы выберете место."],
     connect: "Занять место",

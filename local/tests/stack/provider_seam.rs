@@ -42,7 +42,7 @@ async fn another_provider_in_vks_place_is_connected_shown_swept_and_disconnected
 
     let page = visit(&test, &merchant, "17").await;
     assert_eq!(page.path(), "/connections");
-    assert!(page.text().contains("Ярмарка Пётр Ярмаркин 17"), "{}", page.text());
+    assert!(page.text().contains("Ярмарка Подключено Пётр Ярмаркин 17"), "{}", page.text());
     let page = merchant.open("/vk").await.text();
     assert!(page.contains("Номер места 17") && page.contains("Освободить место"), "{page}");
 

@@ -8,6 +8,7 @@ pub(super) static WORDS: Words = Words {
     icon: include_str!("icon.svg").trim_ascii_end(),
     account: "Магазины",
     account_id: None,
+    purpose: "Подключите аккаунт, чтобы товары из ваших магазинов попадали в вашу группу",
     invitation: "Подключите ваш аккаунт Эвотор, чтобы система могла получать каталог товаров ваших магазинов.",
     steps: &[
         "Вы перейдёте на страницу Эвотор, чтобы установить приложение EvoSync и подтвердить доступ.",
@@ -76,7 +77,7 @@ fn error(code: ErrorCode) -> Message {
         ErrorCode::SessionExpired => common::SESSION_EXPIRED,
         ErrorCode::AccessDenied => Message::new(
             "Вы отказали в доступе",
-            "Без разрешения Эвотор товары не будут синхронизироваться. Если передумали, подключите аккаунт и разрешите доступ.",
+            "Подключение отменено на странице Эвотора. Если передумали, начните заново и разрешите доступ.",
         ),
         ErrorCode::ProviderError => Message::new(
             "Эвотор прервал подключение",

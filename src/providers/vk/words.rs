@@ -8,6 +8,7 @@ pub(super) static WORDS: Words = Words {
     icon: include_str!("icon.svg").trim_ascii_end(),
     account: "Профиль",
     account_id: Some("VK ID"),
+    purpose: "Подключите аккаунт, чтобы товары из Эвотора появлялись в вашей группе",
     invitation: "Подключите ваш аккаунт ВКонтакте, чтобы система могла автоматически синхронизировать каталог \
                  товаров из Эвотор в вашу группу ВКонтакте.",
     steps: &[
@@ -41,7 +42,7 @@ fn error(code: ErrorCode) -> Message {
         ErrorCode::SessionExpired => common::SESSION_EXPIRED,
         ErrorCode::AccessDenied => Message::new(
             "Вы отказали в доступе",
-            "Без разрешения ВКонтакте товары не будут синхронизироваться. Если передумали, подключите аккаунт и нажмите «Разрешить».",
+            "Подключение отменено на странице ВКонтакте. Если передумали, начните заново и разрешите доступ.",
         ),
         ErrorCode::ProviderError => Message::new(
             "ВКонтакте прервал подключение",

@@ -87,8 +87,6 @@ pub struct StoredConnection {
     pub generation: Generation,
     /// The sealed tokens.
     pub sealed_tokens: Vec<u8>,
-    /// The last (re)connection or change of the verdict: for an offline connection, since when it is.
-    pub updated_at: Option<Timestamp>,
     /// When it was last tried.
     pub last_attempt_at: Option<Timestamp>,
     /// The id of that attempt; `None` since the (re)connection.

@@ -85,7 +85,6 @@ fn cursor(key: &Item) -> Option<Cursor> {
 fn projection() -> String {
     let attempt = [
         c::ACCESS_TOKEN,
-        c::UPDATED_AT,
         c::LAST_ATTEMPT_AT,
         c::LAST_ATTEMPT_BY,
         c::LAST_ATTEMPT_RESULT,
@@ -189,7 +188,6 @@ fn stored_connection(item: &Item) -> Option<StoredConnection> {
         connection: rows::connection(item)?,
         generation: rows::generation(item)?,
         sealed_tokens: rows::blob(item, c::ACCESS_TOKEN).unwrap_or_default(),
-        updated_at: rows::time(item, c::UPDATED_AT),
         last_attempt_at: rows::time(item, c::LAST_ATTEMPT_AT),
         last_attempt_by: text(c::LAST_ATTEMPT_BY),
         last_attempt_result: text(c::LAST_ATTEMPT_RESULT),
