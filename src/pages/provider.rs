@@ -49,6 +49,8 @@ pub struct ProviderPage {
 #[derive(Serialize)]
 struct Connected {
     badges: Vec<Badge>,
+    /// Whether it is for the person to do something.
+    wants_person: bool,
     trouble: Option<Message>,
     name: Option<String>,
     account_id: Option<String>,
@@ -106,6 +108,7 @@ impl Connected {
         let display = |time: Option<Timestamp>| time.map(|time| DisplayTime::new(time, view.zone));
         Self {
             badges: badges(health),
+            wants_person: matches!(health, Health::Broken(_) | Health::Expiring(_)),
             trouble: match health {
                 Health::Broken(reason) => Some((words.offline)(reason)),
                 Health::Expiring(_) => Some(EXPIRING),
@@ -223,6 +226,53 @@ pub(super) mod tests {
             let html = render(&page(Some(&broken))).unwrap();
             assert!(html.contains((words().offline)(reason).title), "{reason:?}: {html}");
         }
+    }
+
+    #[test]
+    fn the_button_calls_for_the_person_only_where_there_is_something_to_do() {
+        let button = |connection: &Connection| {
+            let html = render(&page(Some(connection))).unwrap();
+            html.contains("class=\"btn btn-primary\" href=\"/vk/connect\"")
+        };
+        assert!(!button(&connection()));
+        assert!(!button(&Connection { last_checked_at: None, ..connection() }));
+        assert!(button(&Connection { is_online: false, ..connection() }));
+        let at = now() + SignedDuration::from_hours(3);
+        assert!(button(&Connection { expiry: Some(Expiry { at, renewable: false }), ..connection() }));
+    }
+
+    #[test]
+    fn a_late_check_and_an_end_that_is_near_are_explained() {
+        let html = |connection: &Connection| render(&page(Some(connection))).unwrap();
+        let late = html(&Connection { last_checked_at: None, ..connection() });
+        assert!(late.contains("Не удаётся проверить подключение") && late.contains("Ничего делать не нужно"));
+        let at = now() + SignedDuration::from_hours(3);
+        let ending = html(&Connection { expiry: Some(Expiry { at, renewable: false }), ..connection() });
+        assert!(
+            ending.contains("Доступ скоро истечёт") && ending.contains("Доступ действует до"),
+            "{ending}"
+        );
+        let ended =
+            html(&Connection { expiry: Some(Expiry { at: now(), renewable: false }), ..connection() });
+        assert!(ended.contains("Доступ действовал до") && !ended.contains("Доступ действует"), "{ended}");
+    }
+
+    #[test]
+    fn an_error_says_what_became_of_the_connection_that_there_was() {
+        let html =
+            |connection: Option<&Connection>, code: &str| render(&page(connection).with_error(code)).unwrap();
+        let works = "Прежнее подключение работает, ничего не изменилось.";
+        assert!(html(Some(&connection()), "access_denied").contains(works));
+        assert!(!html(None, "access_denied").contains("Прежнее подключение"));
+        assert!(!html(Some(&connection()), "attempt_used").contains("Прежнее подключение"));
+        let broken = Connection {
+            is_online: false,
+            offline_reason: Some(OfflineReason::PermissionMissing),
+            ..connection()
+        };
+        let html = html(Some(&broken), "permission_missing");
+        assert!(!html.contains("Прежнее подключение"));
+        assert_eq!(html.matches("Не хватает разрешений").count(), 1, "said once: {html}");
     }
 
     #[test]
