@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::badge::Badge;
-use super::{DisplayTime, Page, Person, View};
+use super::{DisplayTime, JustDone, Page, Person, View};
 use crate::domain::{Connection, Health, Provider};
 use crate::providers::{PerProvider, Words};
 
@@ -11,6 +11,8 @@ use crate::providers::{PerProvider, Words};
 #[derive(Serialize)]
 pub struct Dashboard {
     person: Person,
+    /// What the person has just done.
+    told: Option<String>,
     /// What goods wait for.
     needed: Option<String>,
     entries: Vec<Entry>,
@@ -51,7 +53,22 @@ impl Dashboard {
     ) -> Self {
         let connection = |provider| connections.iter().find(|connection| connection.provider == provider);
         let entries = words.iter().map(|(key, words)| Entry::new(key, words, connection(key), view));
-        Self { person, needed: needed(words, connection, view), entries: entries.collect() }
+        Self { person, told: None, needed: needed(words, connection, view), entries: entries.collect() }
+    }
+
+    /// The same page, which tells what the person has just done.
+    #[must_use]
+    pub fn telling(
+        self,
+        just_done: Option<JustDone>,
+        words: &PerProvider<&'static Words>,
+        connections: &[Connection],
+    ) -> Self {
+        let told = just_done.and_then(|just_done| {
+            let connection = connections.iter().find(|connection| connection.provider == just_done.provider);
+            just_done.told(words.get(just_done.provider)?, connection)
+        });
+        Self { told, ..self }
     }
 }
 

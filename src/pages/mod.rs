@@ -7,6 +7,7 @@ pub mod assets;
 mod badge;
 mod chrome;
 mod dashboard;
+mod done;
 mod problem;
 mod provider;
 mod signed_out;
@@ -14,6 +15,7 @@ mod time;
 
 pub use chrome::Person;
 pub use dashboard::Dashboard;
+pub use done::{Done, JustDone, TOLD_WITHIN};
 pub use problem::{Problem, problem};
 pub use provider::ProviderPage;
 pub use signed_out::{Notice, SignedOut};

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::badge::Badge;
-use super::{DisplayTime, Page, Person, View};
+use super::{DisplayTime, JustDone, Page, Person, View};
 use crate::domain::{Connection, ErrorCode, Health, Provider};
 use crate::providers::{Message, Words};
 
@@ -40,6 +40,8 @@ pub struct ProviderPage {
     /// The first part of the provider's addresses.
     key: &'static str,
     words: &'static Words,
+    /// What the person has just done.
+    told: Option<String>,
     error: Option<Message>,
     /// What became of the connection that there was before the error.
     kept: Option<&'static str>,
@@ -78,10 +80,18 @@ impl ProviderPage {
             person,
             key: provider.key(),
             words,
+            told: None,
             error: None,
             kept: connection.and_then(|connection| kept(connection.health(view.now, view.cadence))),
             connection: connection.map(|connection| Connected::new(words, connection, view)),
         }
+    }
+
+    /// The same page, which tells what the person has just done here.
+    #[must_use]
+    pub fn telling(self, just_done: Option<JustDone>, connection: Option<&Connection>) -> Self {
+        let here = just_done.filter(|just_done| just_done.provider.key() == self.key);
+        Self { told: here.and_then(|just_done| just_done.told(self.words, connection)), ..self }
     }
 
     /// The same page with the words of an error code, as the address gave it. A code outside the

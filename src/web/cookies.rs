@@ -24,6 +24,8 @@ pub enum CookieName {
     Notice,
     /// The state of the attempt to connect that began last, for providers that may lose it.
     State,
+    /// What the person has just done, for the next page to tell.
+    Done,
     /// That the next sign-in must ask who the person is.
     AskAgain,
 }

@@ -5,10 +5,10 @@ use jiff::tz::TimeZone;
 use lambda_http::Request;
 
 use super::signing_in::sign_in_first;
-use super::{Answer, CookieJar, Failure};
+use super::{Answer, CookieJar, CookieName, Failure};
 use crate::config::{ConfigError, Env};
 use crate::domain::{Cadence, Connection, Provider, ReturnTo};
-use crate::pages::{Person, View};
+use crate::pages::{JustDone, Page, Person, View};
 use crate::platform::{Clock, Platform, warm_up};
 use crate::store::PageStore;
 
@@ -29,6 +29,8 @@ pub struct SignedInRequest<'a> {
     pub connections: Vec<Connection>,
     /// When and where the page is viewed.
     pub view: View<'a>,
+    /// What the person has just done, if the page is to tell it.
+    pub just_done: Option<JustDone>,
 }
 
 impl SignedInLoader {
@@ -63,6 +65,16 @@ impl SignedInLoader {
             person: Person::new(&signed_in.session, &credential),
             connections: signed_in.connections,
             view: View { now: self.clock.now(), zone: &self.zone, cadence: self.cadence },
+            just_done: self.jar.get(request, CookieName::Done).and_then(|key| JustDone::from_key(&key)),
         }))
+    }
+
+    /// The answer with a page that tells what the person has just done, if anything; once.
+    pub fn answer<P: Page>(&self, page: &P, just_done: Option<JustDone>) -> Result<Answer, Failure> {
+        let answer = Answer::page(page)?;
+        Ok(match just_done {
+            Some(_) => answer.with_cookie(self.jar.clear(CookieName::Done)),
+            None => answer,
+        })
     }
 }

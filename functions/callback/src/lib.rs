@@ -9,7 +9,7 @@ use evosync_connections::config::{ConfigError, Env};
 use evosync_connections::domain::{
     Actor, AttemptId, ChangedBy, ErrorCode, Expiry, Generation, Provider, ReturnTo, SessionCredential,
 };
-use evosync_connections::pages::Problem;
+use evosync_connections::pages::{Done, JustDone, Problem, TOLD_WITHIN};
 use evosync_connections::params::Params;
 use evosync_connections::platform::{Platform, warm_up};
 use evosync_connections::providers::oauth::{
@@ -233,7 +233,11 @@ impl WebFunction for Function {
         let correlation_id = &correlation_id(request);
         let caller = Caller { credential, provider, redeem: redeem.as_ref(), correlation_id };
         Ok(match self.complete(&caller, &response).await {
-            Ok(()) => Answer::see_other(ReturnTo::Connections.path()),
+            Ok(()) => {
+                let connected = JustDone { done: Done::Connected, provider }.key();
+                let cookie = self.jar.set(CookieName::Done, connected, Some(TOLD_WITHIN));
+                Answer::see_other(ReturnTo::Connections.path()).with_cookie(cookie)
+            }
             Err(stop) => stop.answer(provider, Some(credential)),
         })
     }

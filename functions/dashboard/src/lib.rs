@@ -40,6 +40,7 @@ impl WebFunction for Function {
         };
         let connections = &signed_in.connections;
         let page = Dashboard::new(signed_in.person, &self.words, connections, &signed_in.view);
-        Answer::page(&page)
+        self.signed_in
+            .answer(&page.telling(signed_in.just_done, &self.words, connections), signed_in.just_done)
     }
 }

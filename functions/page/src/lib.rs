@@ -44,10 +44,11 @@ impl WebFunction for Function {
         };
         let connection = signed_in.connections.first();
         let page = ProviderPage::new(signed_in.person, (provider, words), connection, &signed_in.view);
-        Answer::page(&match error {
+        let page = match error {
             Some(code) => page.with_error(code),
-            None => page,
-        })
+            None => page.telling(signed_in.just_done, connection),
+        };
+        self.signed_in.answer(&page, signed_in.just_done)
     }
 }
 

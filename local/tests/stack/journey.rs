@@ -71,3 +71,27 @@ async fn after_three_quarters_of_an_hour_without_an_answer_the_dashboard_turns_a
     test.stack.sweep().await.unwrap();
     assert!(merchant.dashboard().await.contains("Подключено"));
 }
+
+#[tokio::test]
+async fn what_a_person_has_done_is_told_once() {
+    let (test, merchant) = TestStack::signed_in().await;
+    let page = merchant.connect(ANNA).await;
+    assert!(page.text().contains("Подключено: Анна Смирнова. Дальше всё"), "{}", page.text());
+    assert!(!merchant.dashboard().await.contains("Дальше всё"), "and not again");
+    let page = merchant.disconnect().await;
+    assert!(page.text().contains("Аккаунт ВКонтакте отключён. Товары больше не обновляются."));
+    assert!(!merchant.open("/vk").await.text().contains("отключён"));
+
+    for forged in ["connected.vk", "connected.evotor", "disconnected.evotor", "<b>.vk"] {
+        merchant.browser.set_cookie("done", forged);
+        let dashboard = merchant.open("/connections").await.body;
+        assert!(!dashboard.contains("role=\"status\""), "{forged}");
+    }
+    merchant.connect(ANNA).await;
+    merchant.browser.set_cookie("done", "disconnected.vk");
+    assert!(!merchant.open("/vk").await.text().contains("отключён"), "of what is not so nothing is told");
+    test.stack.vk().revoke_tokens(ANNA);
+    test.stack.sweep().await.unwrap();
+    merchant.browser.set_cookie("done", "connected.vk");
+    assert!(!merchant.dashboard().await.contains("Дальше всё"));
+}
