@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import axe from "axe-core";
 import { chromium } from "playwright-core";
 
 const root = join(import.meta.dirname, "..", "..");
@@ -21,7 +22,7 @@ export async function startStack(flow) {
   });
   const addresses = {};
   for await (const line of createInterface({ input: child.stdout })) {
-    const printed = line.match(/^ {2}(product|simulated VK|sign-in) +(http:\S+)/);
+    const printed = line.match(/^ {2}(product|simulated Evotor|simulated VK|sign-in) +(http:\S+)/);
     if (printed) addresses[printed[1]] = new URL(printed[2]).origin;
     if (line.startsWith("ready ")) break;
   }
@@ -30,7 +31,8 @@ export async function startStack(flow) {
     child.once("exit", stopped);
     process.kill(-child.pid, "SIGINT");
   });
-  return { product: addresses.product, vk: addresses["simulated VK"], issuer: addresses["sign-in"], stop };
+  const { "simulated Evotor": evotor, "simulated VK": vk, "sign-in": issuer } = addresses;
+  return { product: addresses.product, evotor, vk, issuer, stop };
 }
 
 // Starts Chromium with a new profile; CHROMIUM is the binary's path, if it is not Debian's.
@@ -60,4 +62,24 @@ export async function startBrowser() {
 // Saves a screenshot of the page.
 export async function picture(page, name) {
   await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
+}
+
+// What is wrong with the page for whoever reads it by other means or on a phone, in light and in dark: what axe
+// finds, and whether it is wider than a narrow phone.
+export async function barriers(page) {
+  const found = [];
+  const view = page.viewportSize();
+  await page.setViewportSize({ width: 360, height: 740 });
+  for (const colorScheme of ["light", "dark"]) {
+    // Colours that fade in would be judged half way.
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    await page.evaluate(axe.source);
+    const { violations } = await page.evaluate(() => globalThis.axe.run());
+    for (const { id, nodes } of violations) found.push(`${colorScheme}: ${id}: ${nodes.map((node) => node.target)}`);
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    if (width > 360) found.push(`${colorScheme}: ${width} px wide on a phone of 360`);
+  }
+  await page.emulateMedia({ colorScheme: null, reducedMotion: null });
+  await page.setViewportSize(view);
+  return found;
 }
