@@ -52,6 +52,7 @@ export async function startBrowser() {
       "--disable-sync",
     ],
   });
+  context.setDefaultTimeout(10_000);
   const stop = async () => {
     await context.close();
     rmSync(profile, { recursive: true, force: true });
@@ -75,7 +76,7 @@ export async function barriers(page) {
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     await page.evaluate(axe.source);
     const { violations } = await page.evaluate(() => globalThis.axe.run());
-    for (const { id, nodes } of violations) found.push(`${colorScheme}: ${id}: ${nodes.map((node) => node.target)}`);
+    for (const { id, nodes } of violations) found.push(`${colorScheme}: ${id}: ${nodes.map((node) => node.html)}`);
     const width = await page.evaluate(() => document.documentElement.scrollWidth);
     if (width > 360) found.push(`${colorScheme}: ${width} px wide on a phone of 360`);
   }

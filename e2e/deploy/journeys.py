@@ -3,7 +3,7 @@
 import json
 import time
 
-from journey import ACCOUNT, PERSON, Journey
+from journey import PERSON, Journey
 
 # Where calls to VK leave from, as workers are told.
 ADDRESS = "203.0.113.7"
@@ -16,8 +16,8 @@ class DeployedJourney(Journey):
     """The journey with steps of an operator: the operator starts one sweep, the schedule the next, and a
     token key is rotated while an account is connected."""
 
-    def __init__(self, address, vk, issuer, deployment):
-        super().__init__(address, vk, issuer, deployment.sweep, deployment.tokens())
+    def __init__(self, address, provider, issuer, deployment):
+        super().__init__(address, provider, issuer, deployment.sweep, deployment.tokens())
         self.parts_of_the_sweep = deployment.parts_of_the_sweep
         self.operate, self.wait_for_events = deployment.operate, deployment.wait_for_events
 
@@ -38,8 +38,8 @@ class DeployedJourney(Journey):
         parts = self.parts_of_the_sweep(summary["run"])
         assert [parts[number]["done"] for number in ["0", "1"]] == [True, True], parts
 
-    def a_revoked_token_is_found_by_the_sweep(self):
-        self.browser.post(f"{self.vk}/control/revoke", data={"account": ACCOUNT}, timeout=30)
+    def a_dead_token_is_found_by_the_sweep(self):
+        self.break_the_connection()
         deadline = time.monotonic() + NEXT_SWEEP
         while "Нужно переподключить" not in self.get("/connections").text:
             assert time.monotonic() < deadline, "no scheduled sweep has found the revoked token"
@@ -65,7 +65,7 @@ class DeployedJourney(Journey):
 
     def the_operator_sees_the_connection_without_its_token(self):
         row = json.loads(self.operate("connection", PERSON))
-        assert row["vk_user_id"] == {"S": ACCOUNT}, row
+        assert row["vk_user_id"] == {"S": self.provider.account}, row
         assert "access_token" not in row, row
 
     def the_operator_rotates_the_token_key(self):
@@ -80,7 +80,7 @@ class DeployedJourney(Journey):
 class VkIdJourney(Journey):
     """The journey under VK ID, whose tokens lapse and answer from one address alone."""
 
-    def a_worker_gets_a_token_that_vk_answers(self):
-        super().a_worker_gets_a_token_that_vk_answers()
+    def a_worker_gets_a_token_that_the_provider_answers(self):
+        super().a_worker_gets_a_token_that_the_provider_answers()
         token = self.tokens.get(PERSON, "vk")
         assert (token.egress, token.expires_at is not None) == (ADDRESS, True), token

@@ -13,6 +13,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
+
+import requests
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[1:1] = [str(TESTS / "lambda"), str(TESTS / "infra")]
@@ -20,17 +23,20 @@ sys.path[1:1] = [str(TESTS / "lambda"), str(TESTS / "infra")]
 from cloudformation import deployed, load, of_type  # noqa: E402
 from created import Created  # noqa: E402
 from emulator import emulator, resolve_as_browsers_do  # noqa: E402
-from journey import PERSON  # noqa: E402
+from journey import PERSON, Journey  # noqa: E402
 from journeys import ADDRESS, DeployedJourney, VkIdJourney  # noqa: E402
+from providers import Evotor, Vk  # noqa: E402
 from services import (  # noqa: E402
     ARCHITECTURE,
     BUILT,
+    EVOTOR_CLIENT_SECRET,
     OIDC_CLIENT_SECRET,
     ROOT,
     VK_CLIENT_SECRET,
     VK_SERVICE_TOKEN,
-    free_port,
+    addresses,
     simulators,
+    simulators_ports,
 )
 from workers import WORKER, create_roles, refuse_a_stranger, tokens_of  # noqa: E402
 
@@ -46,7 +52,7 @@ class Deployment:
         self.aws = aws
         self.folder = folder / "product"
         self.built = folder / "built"
-        self.vk, self.issuer = (f"http://127.0.0.1:{port}" for port in ports)
+        self.simulated = SimpleNamespace(**addresses(ports))
         self.left_out = []
         self.received = None
         self.parameters = {}
@@ -86,14 +92,14 @@ class Deployment:
             "EventBusArn": self.bus(),
             "OidcClientId": "evosync",
             "OidcClientSecretId": secret["ARN"],
-            "OidcIssuer": self.issuer,
+            "OidcIssuer": self.simulated.issuer,
             "SweepEvery": "1",
-            "VkApiUrl": f"{self.vk}/method",
-            "VkAuthorizeUrl": f"{self.vk}/authorize",
+            "VkApiUrl": f"{self.simulated.vk}/method",
+            "VkAuthorizeUrl": f"{self.simulated.vk}/authorize",
             "VkClientId": "7000001",
             "VkFlow": "classic",
-            "VkIdUrl": f"{self.vk}/id",
-            "VkTokenUrl": f"{self.vk}/access_token",
+            "VkIdUrl": f"{self.simulated.vk}/id",
+            "VkTokenUrl": f"{self.simulated.vk}/access_token",
             "WorkerRoleNames": WORKER,
         }
         self.run(self.deploying(self.parameters), BUILT=str(self.built))
@@ -104,9 +110,35 @@ class Deployment:
         command = ["infra/deploy", "default", "--stack-name", STACK, "--no-confirm-changeset"]
         return [*command, "--parameter-overrides", *overrides]
 
-    def switch_to_vk_id(self):
-        self.run(self.deploying({**self.parameters, "VkFlow": "vk_id"}), BUILT=str(self.built))
+    def switch_evotor_and_vk_id_on(self):
+        evotor = self.simulated.evotor
+        self.parameters |= {
+            "EvotorApiUrl": evotor,
+            "EvotorAuthorizeUrl": f"{evotor}/oauth/authorize",
+            "EvotorClientId": "evosync",
+            "EvotorTokenUrl": f"{evotor}/oauth/token",
+            "Providers": "evotor,vk",
+            "VkFlow": "vk_id",
+        }
+        self.run(self.deploying(self.parameters), BUILT=str(self.built))
         self.run(["infra/ops/vk-secret", "set-service-token", STACK], given=VK_SERVICE_TOKEN)
+        self.run(["infra/ops/evotor-secret", "set", STACK], given=EVOTOR_CLIENT_SECRET)
+
+    def has_no_evotor(self, certificate):
+        """A provider that is not listed has no secret, and its addresses are like any that nothing is at."""
+        address = self.outputs()["Address"]
+        for path in ["/evotor", "/evotor/connect", "/evotor/callback?code=c"]:
+            answer = requests.get(f"{address}{path}", timeout=60, allow_redirects=False, verify=certificate)
+            assert answer.status_code == 404 and "Страница не найдена" in answer.text, (path, answer.status_code)
+        assert "EvotorClientSecretId" not in self.outputs()
+        secrets = self.aws.client("secretsmanager").list_secrets()["SecretList"]
+        assert not [secret for secret in secrets if "EVOTOR" in secret.get("Description", "")], secrets
+
+    def finds_the_callback_with_a_slash(self, certificate):
+        """Evotor's documentation has one after the address."""
+        address = f"{self.outputs()['Address']}/evotor/callback/?code=c"
+        answer = requests.get(address, timeout=60, allow_redirects=False, verify=certificate)
+        assert answer.status_code == 303, answer.status_code
 
     def refuse_vk_id_without_a_stable_address(self):
         refused = self.attempt(self.deploying({**self.parameters, "VkFlow": "vk_id", "Egress": "none"}), BUILT=str(self.built))
@@ -202,7 +234,7 @@ class Deployment:
             capture_output=True, text=True, check=False,
         )
         output = ran.stdout + ran.stderr
-        assert VK_CLIENT_SECRET not in output and VK_SERVICE_TOKEN not in output
+        assert not [secret for secret in [EVOTOR_CLIENT_SECRET, VK_CLIENT_SECRET, VK_SERVICE_TOKEN] if secret in output]
         return ran
 
     def outputs(self):
@@ -219,7 +251,7 @@ def step(name, action):
 
 def main():
     resolve_as_browsers_do()
-    ports = free_port(), free_port()
+    ports = simulators_ports()
     with tempfile.TemporaryDirectory(prefix="deploy-") as name, emulator(Path(name)) as aws:
         folder = Path(name)
         deployment = Deployment(aws, folder, ports)
@@ -233,16 +265,22 @@ def main():
             step("infra/ops/vk-secret sets the secret", deployment.set_the_secret)
             step("a message in the queue starts a sweep", lambda: deployment.sweep_by_message(created))
             step("a role without the policy may not ask for tokens", deployment.refuse_a_stranger)
-            passed += 3
+            certificate = str(aws.certificate)
+            step("a provider that is not listed is not there", lambda: deployment.has_no_evotor(certificate))
+            passed += 4
             address = deployment.outputs()["Address"]
-            with simulators(address, folder, ports) as (vk, issuer, _):
+            with simulators(address, folder, ports) as simulated:
+                vk, issuer = Vk(simulated.vk), simulated.issuer
                 journey = DeployedJourney(address, vk, issuer, deployment)
-                journey.browser.verify = str(aws.certificate)
+                journey.browser.verify = certificate
                 passed += journey.walk()
-                step("infra/deploy switches to VK ID", deployment.switch_to_vk_id)
-                journey = VkIdJourney(address, vk, issuer, deployment.sweep, deployment.tokens())
-                journey.browser.verify = str(aws.certificate)
-                passed += 1 + journey.walk()
+                step("infra/deploy switches Evotor and VK ID on", deployment.switch_evotor_and_vk_id_on)
+                step("the callback may end in a slash", lambda: deployment.finds_the_callback_with_a_slash(certificate))
+                passed += 2
+                for kind, provider in [(VkIdJourney, vk), (Journey, Evotor(simulated.evotor))]:
+                    journey = kind(address, provider, issuer, deployment.sweep, deployment.tokens())
+                    journey.browser.verify = certificate
+                    passed += journey.walk()
         except BaseException:
             print(aws.log.read_text()[-6000:])
             raise

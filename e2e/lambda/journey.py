@@ -8,20 +8,19 @@ import requests
 
 from account import NotConnected
 
-ACCOUNT = "1000001"
 PERSON = "demo|romashka"
 
 
 class Journey:
-    """Walks through the product at an address.
+    """Walks through the product at an address, with an account of one provider.
 
-    `vk` and `issuer` are the addresses of the simulators, `sweep` invokes the health check and
-    returns its summary, `tokens` are a worker's.
+    `issuer` is the address of the simulated one, `sweep` invokes the health check and returns its
+    summary, `tokens` are a worker's.
     """
 
-    def __init__(self, product, vk, issuer, sweep, tokens):
+    def __init__(self, product, provider, issuer, sweep, tokens):
         self.product = product
-        self.vk = vk
+        self.provider = provider
         self.issuer = issuer
         self.sweep = sweep
         self.tokens = tokens
@@ -34,9 +33,9 @@ class Journey:
             self.signing_in_leads_back,
             self.connecting_shows_the_account_connected,
             self.a_sweep_finds_the_token_alive,
-            self.a_revoked_token_is_found_by_the_sweep,
+            self.a_dead_token_is_found_by_the_sweep,
             self.reconnecting_repairs_the_connection,
-            self.a_worker_gets_a_token_that_vk_answers,
+            self.a_worker_gets_a_token_that_the_provider_answers,
             self.a_worker_that_complains_at_once_gets_the_same_token,
             self.disconnecting_removes_the_connection,
             self.a_worker_is_told_that_nothing_is_connected,
@@ -54,28 +53,28 @@ class Journey:
         return len(steps)
 
     def a_signed_out_person_is_redirected_to_sign_in(self):
-        for path in ["/connections", "/vk"]:
+        for path in ["/connections", self.page]:
             answer = self.get(path, allow_redirects=False)
             assert (answer.status_code, answer.headers["location"]) == (303, "/login"), answer.status_code
 
     def signing_in_leads_back(self):
-        page = self.get("/vk")
+        page = self.get(self.page)
         assert page.url.startswith(self.issuer), page.url
         page = self.submit(page, "/authorize", person=PERSON)
-        assert page.url == f"{self.product}/vk", page.url
+        assert page.url == f"{self.product}{self.page}", page.url
         assert "Мария Орлова" in page.text
 
     def connecting_shows_the_account_connected(self):
         page = self.connect()
         assert page.url == f"{self.product}/connections", page.url
-        assert "Анна Смирнова" in page.text and "Подключено" in page.text
+        assert self.provider.name in page.text and "Подключено" in page.text
 
     def a_sweep_finds_the_token_alive(self):
         summary = self.sweep()
         assert (summary["alive"], summary["finished"]) == (1, True), summary
 
-    def a_revoked_token_is_found_by_the_sweep(self):
-        self.browser.post(f"{self.vk}/control/revoke", data={"account": ACCOUNT}, timeout=30)
+    def a_dead_token_is_found_by_the_sweep(self):
+        self.break_the_connection()
         summary = self.sweep()
         assert summary["broken"] == 1, summary
         assert "Нужно переподключить" in self.get("/connections").text
@@ -83,27 +82,25 @@ class Journey:
     def reconnecting_repairs_the_connection(self):
         assert "Подключено" in self.connect().text
 
-    def a_worker_gets_a_token_that_vk_answers(self):
-        token = self.tokens.get(PERSON, "vk")
-        bearer = {"Authorization": f"Bearer {token.access_token}"}
-        answer = requests.get(f"{self.vk}/method/users.get?v=5.131", headers=bearer, timeout=30).json()
-        assert [str(user["id"]) for user in answer["response"]] == [ACCOUNT] == [token.account_id], "VK refuses it"
-        assert self.tokens.get(PERSON, "vk") is token, "it is not kept"
+    def a_worker_gets_a_token_that_the_provider_answers(self):
+        token = self.tokens.get(PERSON, self.provider.key)
+        assert self.provider.owner(token.access_token) == token.account_id, "the provider refuses it"
+        assert self.tokens.get(PERSON, self.provider.key) is token, "it is not kept"
 
     def a_worker_that_complains_at_once_gets_the_same_token(self):
-        """VK has confirmed it when the account was connected, and is not asked again within a minute."""
-        token = self.tokens.get(PERSON, "vk")
+        """It was confirmed when the account was connected, and is not asked about again within a minute."""
+        token = self.tokens.get(PERSON, self.provider.key)
         assert self.tokens.rejected(token).version == token.version
 
     def disconnecting_removes_the_connection(self):
-        page = self.submit(self.get("/vk"), "/vk/disconnect")
-        assert page.url == f"{self.product}/vk", page.url
-        assert "Подключить ВКонтакте" in page.text
+        page = self.submit(self.get(self.page), f"{self.page}/disconnect")
+        assert page.url == f"{self.product}{self.page}", page.url
+        assert f"Подключить {self.provider.title}" in page.text
 
     def a_worker_is_told_that_nothing_is_connected(self):
-        self.tokens.forget(PERSON, "vk")
+        self.tokens.forget(PERSON, self.provider.key)
         try:
-            self.tokens.get(PERSON, "vk")
+            self.tokens.get(PERSON, self.provider.key)
         except NotConnected:
             return
         raise AssertionError("a token was handed out")
@@ -125,11 +122,19 @@ class Journey:
         assert answer.headers["location"] == "/login"
 
     def connect(self):
-        consent = self.get("/vk/connect", headers={"Sec-Fetch-Site": "same-origin"})
-        assert consent.url.startswith(self.vk), consent.url
+        consent = self.get(f"{self.page}/connect", headers={"Sec-Fetch-Site": "same-origin"})
+        assert consent.url.startswith(self.provider.address), consent.url
         state = parse_qs(urlsplit(consent.url).query)["state"][0]
         assert len(state) == 43, len(state)
-        return self.submit(consent, urlsplit(consent.url).path, account=ACCOUNT, decision="allow")
+        return self.submit(consent, urlsplit(consent.url).path, account=self.provider.account, decision="allow")
+
+    def break_the_connection(self):
+        order = {"account": self.provider.account}
+        self.browser.post(f"{self.provider.address}/control/{self.provider.breaks}", data=order, timeout=30)
+
+    @property
+    def page(self):
+        return f"/{self.provider.key}"
 
     def get(self, path, **options):
         return self.browser.get(urljoin(self.product, path), timeout=60, **options)

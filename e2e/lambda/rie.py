@@ -190,14 +190,14 @@ def main():
     emulator.chmod(0o755)
     declared = functions()
     assert declared.keys() == {*ANSWERS, "health-check", "events", "revoke", "token"}
-    with simulators(PRODUCT, logs) as (vk, issuer, aws):
-        known = environment(PRODUCT, vk, issuer, aws)
+    with simulators(PRODUCT, logs) as simulated:
+        known = environment(PRODUCT, simulated)
         for name, given in declared.items():
             own = {*CREDENTIALS, "AWS_ENDPOINT_URL", "PATH", *given}
             variables = {variable: value for variable, value in known.items() if variable in own}
             with booted(emulator, name, variables, logs) as (address, log):
                 try:
-                    check(name, address, log, issuer)
+                    check(name, address, log, simulated.issuer)
                 except Exception:
                     print(log.read_text()[-4000:])
                     raise

@@ -9,6 +9,7 @@ import subprocess
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import requests
 
@@ -18,6 +19,7 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 BUILT = TARGET / "lambda"
 # The binaries' architecture, by Lambda's name.
 ARCHITECTURE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
+EVOTOR_CLIENT_SECRET = "evotor-client-secret-of-this-test"
 VK_CLIENT_SECRET = "vk-client-secret-of-this-test"
 VK_SERVICE_TOKEN = "vk-service-token-of-this-test"
 OIDC_CLIENT_SECRET = "oidc-client-secret-of-this-test"
@@ -69,18 +71,29 @@ def wait_for_port(port, child, log, seconds=60):
     raise SystemExit(f"nothing listens on port {port}:\n{Path(log).read_text()[-4000:]}")
 
 
+def simulators_ports():
+    """Ports for the simulators."""
+    return SimpleNamespace(evotor=free_port(), vk=free_port(), issuer=free_port())
+
+
+def addresses(ports):
+    """The simulators' addresses at their ports."""
+    return {name: f"http://127.0.0.1:{port}" for name, port in vars(ports).items()}
+
+
 @contextmanager
 def simulators(product, logs, ports=None):
-    """Runs a simulated VK, issuer and AWS for the product at an address; yields their addresses."""
+    """Runs a simulated Evotor, VK, issuer and AWS for the product at an address; yields their addresses."""
     log = logs / "simulators.log"
-    vk_port, issuer_port = ports or (free_port(), free_port())
+    ports = ports or simulators_ports()
     command = [
         TARGET / "debug/simulators", "--product", product,
-        "--vk-port", str(vk_port), "--vk-client-secret", VK_CLIENT_SECRET,
+        "--evotor-port", str(ports.evotor), "--evotor-client-secret", EVOTOR_CLIENT_SECRET,
+        "--vk-port", str(ports.vk), "--vk-client-secret", VK_CLIENT_SECRET,
         "--vk-service-token", VK_SERVICE_TOKEN,
-        "--issuer-port", str(issuer_port), "--oidc-client-secret", OIDC_CLIENT_SECRET,
+        "--issuer-port", str(ports.issuer), "--oidc-client-secret", OIDC_CLIENT_SECRET,
     ]
     with process(command, log) as child:
-        wait_for(f"http://127.0.0.1:{vk_port}/control", child, log)
+        wait_for(f"http://127.0.0.1:{ports.issuer}/.well-known/openid-configuration", child, log)
         aws = re.search(r"^aws (\S+)$", log.read_text(), re.M)[1]
-        yield f"http://127.0.0.1:{vk_port}", f"http://127.0.0.1:{issuer_port}", aws
+        yield SimpleNamespace(**addresses(ports), aws=aws)

@@ -13,6 +13,7 @@ import requests
 
 from account import environment, locally, worker
 from journey import Journey
+from providers import Evotor, Vk
 from rie import functions
 from services import BUILT, free_port, process, simulators, wait_for_port
 
@@ -47,16 +48,18 @@ def main():
         return answer.json()
 
     passed = 0
-    with simulators(product, logs) as (vk, issuer, aws):
-        variables = environment(product, vk, issuer, aws)
+    with simulators(product, logs) as simulated:
+        variables = environment(product, simulated)
         try:
             with process(watch, logs / "watch.log", env=variables) as child:
                 # A function that finds no Runtime API ends.
                 wait_for_port(product_port, child, logs / "watch.log")
-                for flow in ["classic", "vk_id"]:
-                    print(f"# VK_FLOW={flow}")
+                for flow, providers in [("classic", [Vk(simulated.vk), Evotor(simulated.evotor)]), ("vk_id", [Vk(simulated.vk)])]:
                     with started(product, {**variables, "VK_FLOW": flow}, logs):
-                        passed += Journey(product, vk, issuer, sweep, worker("token", **locally(product))).walk()
+                        for provider in providers:
+                            print(f"# {provider.key}, VK_FLOW={flow}")
+                            tokens = worker("token", **locally(product))
+                            passed += Journey(product, provider, simulated.issuer, sweep, tokens).walk()
         except BaseException:
             for log in sorted(logs.glob("*.log")):
                 print(f"== {log.name}\n{log.read_text()[-2000:]}")
