@@ -124,7 +124,7 @@ class Deployment:
         """Evotor's documentation has one after the address."""
         address = f"{self.outputs()['Address']}/evotor/callback/?code=c"
         answer = requests.get(address, timeout=60, allow_redirects=False, verify=certificate)
-        assert answer.status_code == 303, answer.status_code
+        assert (answer.status_code, answer.headers.get("location")) == (303, "/evotor/callback?code=c"), answer.status_code
 
     def refuse_vk_id_without_a_stable_address(self):
         refused = self.attempt(self.deploying({**self.parameters, "VkFlow": "vk_id", "Egress": "none"}), BUILT=str(self.built))

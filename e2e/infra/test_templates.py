@@ -25,11 +25,9 @@ PROVIDERS = sorted({provider for value in LISTS for provider in value.split(",")
 OF_A_PROVIDER = {
     "GET /{}": "page", "GET /{}/connect": "connect", "GET /{}/callback": "callback", "POST /{}/disconnect": "disconnect",
 }
-# The callback with a slash behind it, which API Gateway takes for another path.
-SLASH = "{slash+}"
 # Routes that write, or talk to a provider or the issuer.
 GUARDED = {
-    "GET /login", "GET /login/callback", "POST /logout", f"GET /evotor/callback/{SLASH}",
+    "GET /login", "GET /login/callback", "POST /logout",
     *(key.format(provider) for key in OF_A_PROVIDER for provider in PROVIDERS if key != "GET /{}"),
 }
 # Alarms on what a finished sweep reports.
@@ -547,8 +545,7 @@ class Api(Templates):
         watched = {("$default", router.pop("/{*path}"))}
         for path, entries in router.items():
             watched |= {(f"{entry['method']} {path}", entry["function"]) for entry in entries}
-        # There a path may end in a slash.
-        self.assertEqual({(key.removesuffix(SLASH), function) for key, function in self.routes()}, watched)
+        self.assertEqual(self.routes(), watched)
 
     def test_every_providers_routes_go_to_the_same_functions_with_the_same_throttles(self):
         routes, settings = dict(self.routes()), self.stage()["RouteSettings"]
@@ -562,14 +559,9 @@ class Api(Templates):
             self.assertEqual(throttles, throttles[:1] * len(PROVIDERS), pattern)
         for provider in PROVIDERS:
             of_it = {key for key in routes if re.search(rf" /{provider}(/|$)", key)}
-            more = of_it - {pattern.format(provider) for pattern in OF_A_PROVIDER}
-            self.assertLessEqual(more, {f"GET /{provider}/callback/{SLASH}"})
-            for key in more:
-                callback = f"GET /{provider}/callback"
-                self.assertEqual((routes[key], settings[key]), (routes[callback], settings[callback]), key)
+            self.assertEqual(of_it, {pattern.format(provider) for pattern in OF_A_PROVIDER})
 
-    def test_evotors_answer_is_taken_with_a_slash_behind_the_path(self):
-        self.assertEqual(dict(self.routes())[f"GET /evotor/callback/{SLASH}"], "callback")
+    def test_no_route_ends_in_a_slash(self):
         for key, _ in self.routes():
             self.assertFalse(len(key.split(" ")[-1]) > 1 and key.endswith("/"), f"API Gateway refuses {key}")
 

@@ -19,7 +19,7 @@ use evosync_connections::providers::{Grant, PerProvider, Redeem, Registry};
 use evosync_connections::sealing::{RowIdentity, TokenKeySource, TokenKeys};
 use evosync_connections::store::{CallbackStore, Earlier, NewConnection, Saved, Seen, Spend, StoreError};
 use evosync_connections::web::{
-    Answer, Boot, CookieJar, CookieName, Failure, WebFunction, correlation_id, params, path, provider,
+    Answer, Boot, CookieJar, CookieName, Failure, WebFunction, correlation_id, params, provider,
 };
 use futures_util::future::join_all;
 use lambda_http::Request;
@@ -214,8 +214,7 @@ impl Boot for Function {
 
 impl WebFunction for Function {
     async fn answer(&self, request: &Request) -> Result<Answer, Failure> {
-        let addressed = provider(request).filter(|provider| is_callback(request, *provider));
-        let Some((provider, redeem)) = self.providers.of(addressed) else {
+        let Some((provider, redeem)) = self.providers.of(provider(request)) else {
             return Ok(Answer::problem(Problem::NotFound));
         };
         let credential = self.jar.credential(request);
@@ -249,11 +248,6 @@ impl WebFunction for Function {
             None => Answer::problem(problem),
         }
     }
-}
-
-/// Whether a request came where the provider sends people back to. Evotor's documentation has a slash after it.
-fn is_callback(request: &Request, provider: Provider) -> bool {
-    path(request).trim_end_matches('/') == provider.callback_path()
 }
 
 /// Some browsers withhold the session cookie when another site redirects the person here (`SameSite`). So

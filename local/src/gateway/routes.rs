@@ -20,8 +20,7 @@ impl Routes {
         Self(routes)
     }
 
-    /// The most specific match: a path spelled out, then one with variables, of those with a greedy one last,
-    /// then `$default`.
+    /// The most specific match: a path spelled out, then one with variables, then `$default`.
     pub(super) fn find(&self, method: &str, path: &str) -> Option<Match<'_>> {
         let matching = |key: &Route| {
             let (route_method, route_path) = key.key.split_once(' ')?;
@@ -29,7 +28,7 @@ impl Routes {
         };
         let mut matches: Vec<_> =
             self.0.iter().filter_map(|route| Some(Match { route, parameters: matching(route)? })).collect();
-        matches.sort_by_key(|found| (found.route.key.ends_with("+}"), found.parameters.len()));
+        matches.sort_by_key(|found| found.parameters.len());
         let default = self.0.iter().find(|route| route.key == "$default");
         let default = default.map(|route| Match { route, parameters: HashMap::new() });
         matches.into_iter().next().or(default)
@@ -37,15 +36,8 @@ impl Routes {
 }
 
 /// The variables of a path that fits a pattern; `None` for one that does not. A variable is one
-/// segment, and never empty; a greedy one, which comes last, is all that follows, be it nothing after a slash.
+/// segment, and never empty.
 fn parameters(pattern: &str, path: &str) -> Option<HashMap<String, String>> {
-    if let Some((before, greedy)) = pattern.strip_suffix("+}").and_then(|pattern| pattern.rsplit_once("/{")) {
-        let depth = before.matches('/').count();
-        let (start, rest) = path.match_indices('/').nth(depth).map(|(at, _)| path.split_at(at))?;
-        let mut found = parameters(before, start)?;
-        found.insert(greedy.to_owned(), rest[1..].to_owned());
-        return Some(found);
-    }
     let (pattern, path): (Vec<_>, Vec<_>) = (pattern.split('/').collect(), path.split('/').collect());
     if pattern.len() != path.len() {
         return None;
@@ -66,15 +58,7 @@ mod tests {
     use super::*;
 
     fn found(method: &str, path: &str) -> String {
-        let keys = [
-            "GET /vk",
-            "POST /vk/disconnect",
-            "GET /assets/{file}",
-            "GET /assets/known",
-            "GET /evotor/callback/{slash+}",
-            "GET /evotor/callback",
-            "$default",
-        ];
+        let keys = ["GET /vk", "POST /vk/disconnect", "GET /assets/{file}", "GET /assets/known", "$default"];
         let route = |key: &&str| Route { key: (*key).to_owned(), function: String::new() };
         Routes::new(keys.iter().map(route).collect()).find(method, path).unwrap().route.key.clone()
     }
@@ -85,16 +69,6 @@ mod tests {
         assert_eq!(found("POST", "/vk/disconnect"), "POST /vk/disconnect");
         assert_eq!(found("GET", "/assets/style.css"), "GET /assets/{file}");
         assert_eq!(found("GET", "/assets/known"), "GET /assets/known");
-    }
-
-    #[test]
-    fn a_greedy_variable_takes_all_that_follows_its_slash() {
-        assert_eq!(found("GET", "/evotor/callback"), "GET /evotor/callback");
-        for path in ["/evotor/callback/", "/evotor/callback/more", "/evotor/callback/more/still"] {
-            assert_eq!(found("GET", path), "GET /evotor/callback/{slash+}", "{path}");
-        }
-        assert_eq!(found("GET", "/evotor/callbacks"), "$default");
-        assert_eq!(found("GET", "/evotor/other/more"), "$default");
     }
 
     #[test]

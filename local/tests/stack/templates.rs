@@ -51,7 +51,6 @@ fn the_routes_are_the_contracts() {
         ("GET /connections", "dashboard"),
         ("GET /evotor", "page"),
         ("GET /evotor/callback", "callback"),
-        ("GET /evotor/callback/{slash+}", "callback"),
         ("GET /evotor/connect", "connect"),
         ("GET /login", "login"),
         ("GET /login/callback", "login"),
