@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::badge::Badge;
+use super::done::Told;
 use super::{DisplayTime, JustDone, Page, Person, View};
 use crate::domain::{Connection, Health, Provider};
 use crate::providers::{PerProvider, Words};
@@ -12,7 +13,7 @@ use crate::providers::{PerProvider, Words};
 pub struct Dashboard {
     person: Person,
     /// What the person has just done.
-    told: Option<String>,
+    told: Option<Told>,
     /// What goods wait for.
     needed: Option<String>,
     entries: Vec<Entry>,
@@ -66,7 +67,7 @@ impl Dashboard {
     ) -> Self {
         let told = just_done.and_then(|just_done| {
             let connection = connections.iter().find(|connection| connection.provider == just_done.provider);
-            just_done.told(words.get(just_done.provider)?, connection)
+            just_done.told(words.get(just_done.provider)?, connection, self.needed.is_some())
         });
         Self { told, ..self }
     }

@@ -1,5 +1,7 @@
 //! What a person has just done, told once on the page they are led to.
 
+use serde::Serialize;
+
 use crate::domain::{Connection, Provider};
 use crate::providers::Words;
 
@@ -25,6 +27,14 @@ pub struct JustDone {
     pub provider: Provider,
 }
 
+/// The words, around a name that is not ours and must not change how they read.
+#[derive(Serialize)]
+pub(super) struct Told {
+    before: &'static str,
+    name: String,
+    after: &'static str,
+}
+
 impl JustDone {
     /// The value of the cookie that remembers it.
     pub fn key(self) -> String {
@@ -37,16 +47,24 @@ impl JustDone {
         Some(Self { done: done.parse().ok()?, provider: Provider::from_key(provider)? })
     }
 
-    /// In words; `None` where the connection has come to something else in the meantime.
-    pub(super) fn told(self, words: &Words, connection: Option<&Connection>) -> Option<String> {
+    /// In words; `None` where the connection has come to something else in the meantime. `waits` says that goods
+    /// wait for another connection too.
+    pub(super) fn told(self, words: &Words, connection: Option<&Connection>, waits: bool) -> Option<Told> {
         match (self.done, connection) {
-            (Done::Connected, Some(connection)) => {
-                let name = connection.account.known_name().filter(|_| connection.is_online)?;
-                Some(format!("Подключено: {name}. Дальше всё настроится автоматически."))
-            }
-            (Done::Disconnected, None) => {
-                Some(format!("Аккаунт {} отключён. Товары больше не обновляются.", words.title))
-            }
+            (Done::Connected, Some(connection)) => Some(Told {
+                before: "Подключено: ",
+                name: connection.account.known_name().filter(|_| connection.is_online)?,
+                after: if waits {
+                    "."
+                } else {
+                    ". Дальше всё настроится автоматически."
+                },
+            }),
+            (Done::Disconnected, None) => Some(Told {
+                before: "Аккаунт ",
+                name: words.title.to_owned(),
+                after: " отключён. Товары больше не обновляются.",
+            }),
             _ => None,
         }
     }

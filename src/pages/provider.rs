@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::badge::Badge;
+use super::done::Told;
 use super::{DisplayTime, JustDone, Page, Person, View};
 use crate::domain::{Connection, ErrorCode, Health, Provider};
 use crate::providers::{Message, Words};
@@ -41,7 +42,7 @@ pub struct ProviderPage {
     key: &'static str,
     words: &'static Words,
     /// What the person has just done.
-    told: Option<String>,
+    told: Option<Told>,
     error: Option<Message>,
     /// What became of the connection that there was before the error.
     kept: Option<&'static str>,
@@ -91,7 +92,7 @@ impl ProviderPage {
     #[must_use]
     pub fn telling(self, just_done: Option<JustDone>, connection: Option<&Connection>) -> Self {
         let here = just_done.filter(|just_done| just_done.provider.key() == self.key);
-        Self { told: here.and_then(|just_done| just_done.told(self.words, connection)), ..self }
+        Self { told: here.and_then(|just_done| just_done.told(self.words, connection, false)), ..self }
     }
 
     /// The same page with the words of an error code, as the address gave it. A code outside the

@@ -80,9 +80,11 @@ async fn goods_wait_for_both_providers_and_the_dashboard_says_for_which() {
     let (test, merchant) = start().await;
     let needed = async || merchant.dashboard().await;
     assert!(needed().await.contains("Товары не синхронизируются: подключите Эвотор и ВКонтакте."));
-    merchant.connect(ANNA).await;
+    let page = merchant.connect(ANNA).await.text();
+    assert!(page.contains("Подключено: Анна Смирнова") && !page.contains("Дальше всё"), "{page}");
     assert!(needed().await.contains("Товары не синхронизируются: подключите Эвотор."));
-    connect(&test, &merchant, SMIRNOVA).await;
+    let page = connect(&test, &merchant, SMIRNOVA).await.text();
+    assert!(page.contains("Дальше всё настроится автоматически."), "{page}");
     assert!(!needed().await.contains("не синхронизируются"));
     test.stack.vk().revoke_tokens(ANNA);
     test.stack.sweep().await.unwrap();

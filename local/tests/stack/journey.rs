@@ -76,10 +76,10 @@ async fn after_three_quarters_of_an_hour_without_an_answer_the_dashboard_turns_a
 async fn what_a_person_has_done_is_told_once() {
     let (test, merchant) = TestStack::signed_in().await;
     let page = merchant.connect(ANNA).await;
-    assert!(page.text().contains("Подключено: Анна Смирнова. Дальше всё"), "{}", page.text());
+    assert!(page.body.contains("Подключено: <bdi>Анна Смирнова</bdi>. Дальше всё"), "{}", page.text());
     assert!(!merchant.dashboard().await.contains("Дальше всё"), "and not again");
     let page = merchant.disconnect().await;
-    assert!(page.text().contains("Аккаунт ВКонтакте отключён. Товары больше не обновляются."));
+    assert!(page.body.contains("Аккаунт <bdi>ВКонтакте</bdi> отключён. Товары больше не обновляются."));
     assert!(!merchant.open("/vk").await.text().contains("отключён"));
 
     for forged in ["connected.vk", "connected.evotor", "disconnected.evotor", "<b>.vk"] {
@@ -90,6 +90,9 @@ async fn what_a_person_has_done_is_told_once() {
     merchant.connect(ANNA).await;
     merchant.browser.set_cookie("done", "disconnected.vk");
     assert!(!merchant.open("/vk").await.text().contains("отключён"), "of what is not so nothing is told");
+    test.stack.vk().rename(ANNA, "\u{202e}Анна", "Смирнова");
+    let page = merchant.connect(ANNA).await;
+    assert!(page.body.contains("Подключено: <bdi>\u{202e}Анна Смирнова</bdi>. Дальше"), "{}", page.body);
     test.stack.vk().revoke_tokens(ANNA);
     test.stack.sweep().await.unwrap();
     merchant.browser.set_cookie("done", "connected.vk");

@@ -36,7 +36,8 @@ pub(super) fn shops(names: &[&str], more: bool) -> String {
         ),
         (_, false) => format!("{count} {}", plural(count)),
     };
-    let known: Vec<&str> = names.iter().map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
+    let known: Vec<String> = names.iter().map(|name| plain(name)).filter(|name| !name.is_empty()).collect();
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
     let full = format!("{number}: {}", known.join(", "));
     match known.as_slice() {
         [] => number,
@@ -57,6 +58,13 @@ fn with_others(mut text: String, names: &[&str]) -> String {
         text = longer;
     }
     text.chars().take(room).chain(OTHERS.chars()).collect()
+}
+
+/// A name without spaces around it and without what would change how the words beside it read (Unicode, UAX #9:
+/// explicit directional formatting characters).
+fn plain(name: &str) -> String {
+    let directs = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    name.chars().filter(|c| !directs(*c)).collect::<String>().trim().to_owned()
 }
 
 fn plural(count: usize) -> &'static str {
@@ -161,6 +169,7 @@ mod tests {
         assert_eq!(shops(&["Лавка на Мира", " Склад "], false), "2 магазина: Лавка на Мира, Склад");
         assert_eq!(shops(&["Лавка", " "], false), "2 магазина: Лавка и другие");
         assert_eq!(shops(&["", ""], false), "2 магазина");
+        assert_eq!(shops(&["\u{202e}Склад", "\u{2067}Лавка"], false), "2 магазина: Склад, Лавка");
         assert_eq!(shops(&["Лавка"; 21][..1], true), "Больше 1 магазина: Лавка и другие");
     }
 
