@@ -115,6 +115,13 @@ pub enum HttpError {
     Network(#[source] Option<Cause>),
 }
 
+impl HttpError {
+    /// What happened, for a log.
+    pub fn as_cause(&self) -> Cause {
+        Cause::of(self).unwrap_or_else(|| Cause::new("no answer"))
+    }
+}
+
 impl HttpClient {
     /// A client that trusts the system's roots and, where given, the certificates of a PEM text.
     ///

@@ -22,6 +22,7 @@
 //! | [`platform`] | clock, randomness and AWS, passed in |
 //! | [`telemetry`] | logs, metrics and audit events |
 //! | [`params`], [`retry`], [`error_chain`] | query strings and forms; back-off; errors that can be logged |
+//! | `russian` | grammar of the pages' language |
 
 pub mod config;
 pub mod domain;
@@ -33,6 +34,7 @@ pub mod platform;
 pub mod providers;
 pub mod renewal;
 pub mod retry;
+mod russian;
 pub mod sealing;
 pub mod secrets;
 pub mod store;

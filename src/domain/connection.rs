@@ -78,7 +78,7 @@ pub struct Account {
 
 impl Account {
     /// The longest part of a name kept, in characters. VK allows far less.
-    const MAX_NAME: usize = 100;
+    pub(crate) const MAX_NAME: usize = 100;
 
     /// An account with its names cut to a length a page can carry and cleaned of control characters.
     pub fn new(id: impl Into<String>, first_name: &str, last_name: &str) -> Self {
@@ -87,8 +87,8 @@ impl Account {
 
     /// Whether its names are others than were known. Where it comes without a name, those stay.
     pub fn renames(&self, known: &Self) -> bool {
-        let names = |account: &Self| (account.first_name.clone(), account.last_name.clone());
-        names(self) != names(known) && names(self) != names(&Self::default())
+        let names = (&*self.first_name, &*self.last_name);
+        names != (&*known.first_name, &*known.last_name) && names != ("", "")
     }
 
     /// Both names, or the number where the provider gave none.

@@ -5,9 +5,6 @@ use serde::Serialize;
 use crate::domain::{Connection, Provider};
 use crate::providers::Words;
 
-/// How long the next page may take to be asked for, in seconds.
-pub const TOLD_WITHIN: i64 = 60;
-
 /// Something done to a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, strum::EnumString, strum::IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]

@@ -15,7 +15,7 @@ mod time;
 
 pub use chrome::Person;
 pub use dashboard::Dashboard;
-pub use done::{Done, JustDone, TOLD_WITHIN};
+pub use done::{Done, JustDone};
 pub use problem::{Problem, problem};
 pub use provider::ProviderPage;
 pub use signed_out::{Notice, SignedOut};
@@ -43,7 +43,7 @@ pub fn render<P: Page>(page: &P) -> Result<String, RenderError> {
     Ok(ENVIRONMENT.get_template(P::TEMPLATE)?.render(Serde(page))?)
 }
 
-const TEMPLATES: [(&str, &str); 10] = [
+const TEMPLATES: [(&str, &str); 11] = [
     ("base.html", include_str!("../../templates/base.html")),
     ("connections.html", include_str!("../../templates/connections.html")),
     ("problem.html", include_str!("../../templates/problem.html")),
@@ -54,6 +54,7 @@ const TEMPLATES: [(&str, &str); 10] = [
     ("parts/connected.html", include_str!("../../templates/parts/connected.html")),
     ("parts/not_connected.html", include_str!("../../templates/parts/not_connected.html")),
     ("parts/time.html", include_str!("../../templates/parts/time.html")),
+    ("parts/told.html", include_str!("../../templates/parts/told.html")),
 ];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(environment);

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::domain::Cadence;
+use crate::russian::plural;
 
 /// When and where a page is viewed, and how old what it shows may be.
 #[derive(Clone, Copy, Debug)]
@@ -66,22 +67,13 @@ impl DisplayTime {
 
 /// How long ago something was, within a day.
 fn ago(age: SignedDuration) -> Option<String> {
-    let counted = |count: i64, forms: [&str; 3]| format!("{count} {} назад", plural(count, forms));
+    let counted =
+        |count: i64, forms: [&str; 3]| format!("{count} {} назад", plural(count.unsigned_abs(), forms));
     match (age.as_hours(), age.as_mins()) {
         (24.., _) => None,
         (hours @ 1.., _) => Some(counted(hours, ["час", "часа", "часов"])),
         (_, minutes @ 1..) => Some(counted(minutes, ["минуту", "минуты", "минут"])),
         _ => Some("только что".to_owned()),
-    }
-}
-
-/// The form of a noun for a number of things: for 1 and 21, for 2 to 4, for 5 to 20.
-fn plural(count: i64, [one, few, many]: [&str; 3]) -> &str {
-    match (count % 10, count % 100) {
-        (_, 11..=14) => many,
-        (1, _) => one,
-        (2..=4, _) => few,
-        _ => many,
     }
 }
 

@@ -18,6 +18,7 @@ mod words;
 
 pub use words::{Message, Words};
 
+use std::error::Error;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -25,9 +26,9 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use crate::config::{BaseUrl, ConfigError, Env};
-use crate::domain::{Account, ErrorCode, Liveness, Provider, Scopes, TokenSet};
-use crate::error_chain::Cause;
-use crate::http_client::{ClientError, HttpClient, Limits};
+use crate::domain::{Account, ErrorCode, Liveness, Provider, Scopes, TokenSet, Unknown};
+use crate::error_chain::{Cause, chain};
+use crate::http_client::{ClientError, HttpClient, HttpError, Limits};
 use crate::params::Params;
 use crate::platform::Platform;
 use crate::secrets::SecretError;
@@ -186,6 +187,14 @@ pub enum Renewal {
     Lost(Cause),
 }
 
+impl Renewal {
+    /// A renewal that did not come to the refresh token.
+    pub fn unspent(class: Unknown, rate_limited: Option<RateLimited>, error: &dyn Error) -> Self {
+        let answer = CheckAnswer::because(Liveness::Unknown(class), format!("not renewed: {}", chain(error)));
+        Self::Unspent { answer: CheckAnswer { rate_limited, ..answer } }
+    }
+}
+
 /// New tokens.
 #[derive(Debug)]
 pub struct Renewed {
@@ -237,6 +246,14 @@ fn http_client(env: &Env, extra_ca: &'static str, limits: Limits) -> Result<Http
         ClientError::Certificate => ConfigError::bad_pem(extra_ca),
         ClientError::Tls => ConfigError::Tls(error),
     })
+}
+
+/// What a call that got no answer proves of a token: nothing, and whether trying again may help.
+fn unanswered(error: &HttpError) -> Unknown {
+    match error {
+        HttpError::Tls(_) => Unknown::OurFault,
+        _ => Unknown::Transient,
+    }
 }
 
 /// The provider limits our rate.

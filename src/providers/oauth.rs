@@ -1,5 +1,9 @@
 //! What every provider has in common that speaks OAuth 2.0.
 
+use jiff::{SignedDuration, Timestamp};
+use zeroize::Zeroizing;
+
+use super::lenient::{Lenient, Loose};
 use crate::domain::secret::{AuthorizationCode, CodeVerifier, DeviceId};
 use crate::domain::{AnswerDigest, State};
 use crate::params::{Malformed, Params};
@@ -160,8 +164,20 @@ pub(super) fn is_code(value: &str) -> bool {
 const LONGEST_TOKEN: usize = 2048;
 
 /// Printable ASCII without spaces (RFC 6749, appendices A.12 and A.17, and what a header can carry).
-pub(super) fn is_token(value: &str) -> bool {
+fn is_token(value: &str) -> bool {
     (1..=LONGEST_TOKEN).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// A token of an answer (RFC 6749, section 5.1); `None` for what is none, or cannot be stored.
+pub(super) fn token_of(member: Option<Loose<Zeroizing<String>>>) -> Option<Zeroizing<String>> {
+    member?.value().filter(|token| is_token(token))
+}
+
+/// When a token lapses that an answer at `now` gives so many seconds (RFC 6749, section 5.1: `expires_in`);
+/// `None` for one that does not, which is how 0 and less are read.
+pub(super) fn lapses_at(expires_in: Option<&Lenient>, now: Timestamp) -> Option<Timestamp> {
+    let lifetime = SignedDuration::from_secs(expires_in?.number()?);
+    lifetime.is_positive().then(|| now.saturating_add(lifetime).unwrap_or(Timestamp::MAX))
 }
 
 #[cfg(test)]

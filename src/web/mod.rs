@@ -17,5 +17,5 @@ pub use csrf::{FormPost, check_form_post};
 pub use fetch_metadata::is_cross_site;
 pub use request::{correlation_id, device, params, path, provider};
 pub use serve::{ANSWER_WITHIN, Boot, WebFunction, main, run, service};
-pub use signed_in::{SignedInLoader, SignedInRequest};
+pub use signed_in::{SignedInLoader, SignedInRequest, telling};
 pub use signing_in::{sign_in_again, sign_in_first};

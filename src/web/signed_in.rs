@@ -8,9 +8,17 @@ use super::signing_in::sign_in_first;
 use super::{Answer, CookieJar, CookieName, Failure};
 use crate::config::{ConfigError, Env};
 use crate::domain::{Cadence, Connection, Provider, ReturnTo};
-use crate::pages::{JustDone, Page, Person, View};
+use crate::pages::{Done, JustDone, Page, Person, View};
 use crate::platform::{Clock, Platform, warm_up};
 use crate::store::PageStore;
+
+/// How long the next page may take to be asked for, in seconds.
+const TOLD_WITHIN: i64 = 60;
+
+/// The answer that leads to a page which tells what the person has just done.
+pub fn telling(answer: Answer, jar: &CookieJar, done: Done, provider: Provider) -> Answer {
+    answer.with_cookie(jar.set(CookieName::Done, JustDone { done, provider }.key(), Some(TOLD_WITHIN)))
+}
 
 /// Loads the signed-in person of a request.
 pub struct SignedInLoader {

@@ -9,7 +9,7 @@ use evosync_connections::config::{ConfigError, Env};
 use evosync_connections::domain::{
     Actor, AttemptId, ChangedBy, ErrorCode, Expiry, Generation, Provider, ReturnTo, SessionCredential,
 };
-use evosync_connections::pages::{Done, JustDone, Problem, TOLD_WITHIN};
+use evosync_connections::pages::{Done, Problem};
 use evosync_connections::params::Params;
 use evosync_connections::platform::{Platform, warm_up};
 use evosync_connections::providers::oauth::{
@@ -19,7 +19,7 @@ use evosync_connections::providers::{Grant, PerProvider, Redeem, Registry};
 use evosync_connections::sealing::{RowIdentity, TokenKeySource, TokenKeys};
 use evosync_connections::store::{CallbackStore, Earlier, NewConnection, Saved, Seen, Spend, StoreError};
 use evosync_connections::web::{
-    Answer, Boot, CookieJar, CookieName, Failure, WebFunction, correlation_id, params, provider,
+    Answer, Boot, CookieJar, CookieName, Failure, WebFunction, correlation_id, params, provider, telling,
 };
 use futures_util::future::join_all;
 use lambda_http::Request;
@@ -233,9 +233,8 @@ impl WebFunction for Function {
         let caller = Caller { credential, provider, redeem: redeem.as_ref(), correlation_id };
         Ok(match self.complete(&caller, &response).await {
             Ok(()) => {
-                let connected = JustDone { done: Done::Connected, provider }.key();
-                let cookie = self.jar.set(CookieName::Done, connected, Some(TOLD_WITHIN));
-                Answer::see_other(ReturnTo::Connections.path()).with_cookie(cookie)
+                let answer = Answer::see_other(ReturnTo::Connections.path());
+                telling(answer, &self.jar, Done::Connected, provider)
             }
             Err(stop) => stop.answer(provider, Some(credential)),
         })

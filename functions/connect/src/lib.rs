@@ -60,9 +60,10 @@ impl WebFunction for Function {
                 let answer = Answer::see_other(authorize.url(&request));
                 if authorize.may_lose_state() {
                     let seconds = Some(ATTEMPT_LIFETIME.as_secs());
-                    return Ok(answer.with_cookie(self.jar.set(CookieName::State, state.secret(), seconds)));
+                    answer.with_cookie(self.jar.set(CookieName::State, state.secret(), seconds))
+                } else {
+                    answer
                 }
-                answer
             }
             Begin::NotSignedIn => sign_in_first(&self.jar, ReturnTo::Provider(provider)),
             Begin::TooMany => {

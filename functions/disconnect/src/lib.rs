@@ -2,14 +2,14 @@
 
 use evosync_connections::config::{BaseUrl, ConfigError, Env};
 use evosync_connections::domain::{ErrorCode, Provider, ReturnTo, SessionCredential};
-use evosync_connections::pages::{Done, JustDone, Notice, Problem, TOLD_WITHIN};
+use evosync_connections::pages::{Done, Notice, Problem};
 use evosync_connections::platform::{Platform, warm_up};
 use evosync_connections::providers::Registry;
 use evosync_connections::store::{DisconnectStore, Removed};
 use evosync_connections::telemetry::count_failure;
 use evosync_connections::web::{
-    Answer, Boot, CookieJar, CookieName, Failure, FormPost, WebFunction, check_form_post, correlation_id,
-    provider, sign_in_again,
+    Answer, Boot, CookieJar, Failure, FormPost, WebFunction, check_form_post, correlation_id, provider,
+    sign_in_again, telling,
 };
 use lambda_http::Request;
 
@@ -31,9 +31,8 @@ impl Function {
         let return_to = match self.store.remove(credential, provider, correlation_id).await? {
             // Idempotent: a person may repeat the request after a lost response.
             Removed::Removed => {
-                let disconnected = JustDone { done: Done::Disconnected, provider }.key();
-                let cookie = self.jar.set(CookieName::Done, disconnected, Some(TOLD_WITHIN));
-                return Ok(Answer::see_other(ReturnTo::Provider(provider).path()).with_cookie(cookie));
+                let answer = Answer::see_other(ReturnTo::Provider(provider).path());
+                return Ok(telling(answer, &self.jar, Done::Disconnected, provider));
             }
             Removed::TooMany => {
                 count_failure(ErrorCode::TooManyAttempts);

@@ -260,7 +260,7 @@ impl Checker<'_> {
         if let Some(attempt) = &mut update.attempt {
             attempt.scopes.clone_from(&verdict.scopes);
             let known = &stored.connection.account;
-            attempt.account = verdict.account.clone().filter(|account| account.renames(known));
+            attempt.account = verdict.account.as_ref().filter(|account| account.renames(known)).cloned();
         }
         update
     }

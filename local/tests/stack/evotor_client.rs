@@ -10,10 +10,9 @@ use evosync_connections::config::Env;
 use evosync_connections::domain::secret::{AccessToken, AuthorizationCode, CodeVerifier, RefreshToken};
 use evosync_connections::domain::{ErrorCode, Liveness, State, TokenSet, Unknown};
 use evosync_connections::params::Params;
-use evosync_connections::platform::{Clock, Platform};
+use evosync_connections::platform::Platform;
 use evosync_connections::providers::oauth::{Exchange, GrantedCode};
 use evosync_connections::providers::{CheckAnswer, Grant, Redeem, Refusal, Renewal, Subject, evotor};
-use local::testing::repeatable_entropy;
 use serde_json::json;
 
 use crate::support::{Host, TestStack};
@@ -47,11 +46,7 @@ impl Caller {
     }
 
     fn platform(&self) -> Platform {
-        Platform {
-            clock: Clock::new(self.test.clock.clone()),
-            entropy: repeatable_entropy(),
-            aws: self.test.stack.aws().sdk_config(),
-        }
+        self.test.platform()
     }
 
     async fn check(&self) -> CheckAnswer {

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use evosync_connections::config::{ConfigError, Env};
-use evosync_connections::platform::{Clock, Platform};
+use evosync_connections::platform::Platform;
 use evosync_connections::providers::Registered;
 use evosync_connections::web::{ANSWER_WITHIN, Boot};
 use local::cloudformation::Template;
-use local::testing::repeatable_entropy;
 
 use crate::support::TestStack;
 
@@ -98,7 +97,7 @@ fn roots_for_vk_are_a_file_of_the_layer_or_a_text() {
 #[tokio::test]
 async fn each_function_is_given_what_it_reads_and_no_more() {
     let test = TestStack::start().await;
-    let platform = platform(&test);
+    let platform = test.platform();
     for spec in template_with(&[("Providers", "evotor,vk"), ("EvotorClientId", "app")]).functions().unwrap() {
         let read = Arc::new(Mutex::new(BTreeSet::new()));
         for flow in ["classic", "vk_id"] {
@@ -115,18 +114,10 @@ async fn each_function_is_given_what_it_reads_and_no_more() {
     }
 }
 
-fn platform(test: &TestStack) -> Platform {
-    Platform {
-        clock: Clock::new(test.clock.clone()),
-        entropy: repeatable_entropy(),
-        aws: test.stack.aws().sdk_config(),
-    }
-}
-
 #[tokio::test]
 async fn a_setting_that_a_flow_of_vk_lacks_stops_the_boot_and_is_named() {
     let test = TestStack::start().await;
-    let platform = platform(&test);
+    let platform = test.platform();
     for (flow, function, missing) in [
         ("classic", "connect", "VK_CLIENT_ID"),
         ("classic", "callback", "VK_CLIENT_SECRET_ID"),

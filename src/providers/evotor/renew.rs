@@ -4,9 +4,9 @@
 use futures_util::future::BoxFuture;
 
 use super::token::{Issued, TokenEndpoint, TokenError};
-use crate::domain::{Liveness, TokenSet, Unknown};
+use crate::domain::{TokenSet, Unknown};
 use crate::error_chain::{Cause, chain};
-use crate::providers::{Budget, CheckAnswer, RateLimited, Renew, Renewal, Renewed};
+use crate::providers::{Budget, RateLimited, Renew, Renewal, Renewed};
 use crate::secrets::SecretError;
 
 /// Evotor, as far as a renewal needs it.
@@ -49,10 +49,7 @@ fn renewed(before: &TokenSet, issued: Issued) -> Renewed {
 }
 
 fn not_renewed(error: &TokenError) -> Renewal {
-    let unspent = |class, rate_limited| {
-        let answer = CheckAnswer::because(Liveness::Unknown(class), format!("not renewed: {}", chain(error)));
-        Renewal::Unspent { answer: CheckAnswer { rate_limited, ..answer } }
-    };
+    let unspent = |class, rate_limited| Renewal::unspent(class, rate_limited, error);
     match error {
         TokenError::Unreached(_) => unspent(Unknown::Transient, None),
         TokenError::RateLimited { retry_after, .. } => {

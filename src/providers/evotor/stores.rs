@@ -12,10 +12,10 @@ use super::config::{ApiConfig, TokenHeader};
 use crate::domain::secret::AccessToken;
 use crate::domain::{Account, Liveness, OfflineReason, Unknown};
 use crate::error_chain::Cause;
-use crate::http_client::{HttpAnswer, HttpClient, HttpError};
+use crate::http_client::{HttpAnswer, HttpClient};
 use crate::platform::Clock;
 use crate::providers::lenient::Loose;
-use crate::providers::{CheckAnswer, RateLimited};
+use crate::providers::{CheckAnswer, RateLimited, unanswered};
 
 /// The version of the API, in both directions.
 const MEDIA_TYPE: &str = "application/vnd.evotor.v2+json";
@@ -82,7 +82,11 @@ impl Api {
         let request = self.signed(request.header(CONTENT_TYPE, MEDIA_TYPE), token);
         match self.http.send(request).await {
             Ok(answer) => read(&answer, self.clock.now()),
-            Err(error) => Err(unanswered(&error)),
+            Err(error) => Err(Fault {
+                liveness: Liveness::Unknown(unanswered(&error)),
+                cause: error.as_cause(),
+                rate_limited: None,
+            }),
         }
     }
 
@@ -151,15 +155,6 @@ fn stores(answer: &HttpAnswer) -> Result<Stores, Fault> {
     stores.sort();
     let cursor = paging.and_then(|paging| paging.next_cursor).and_then(Loose::value);
     Ok(Stores { stores, more: cursor.is_some_and(|cursor| !cursor.is_empty()) })
-}
-
-fn unanswered(error: &HttpError) -> Fault {
-    let class = match error {
-        HttpError::Tls(_) => Unknown::OurFault,
-        _ => Unknown::Transient,
-    };
-    let cause = Cause::of(error).unwrap_or_else(|| Cause::new("no answer"));
-    Fault { liveness: Liveness::Unknown(class), cause, rate_limited: None }
 }
 
 impl Fault {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use reqwest::StatusCode;
 use reqwest::header::AUTHORIZATION;
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use crate::error_chain::Cause;
 use crate::http_client::{HttpAnswer, HttpClient, HttpError, basic_credentials};
 use crate::platform::{Clock, Platform};
 use crate::providers::lenient::{Lenient, Loose};
-use crate::providers::oauth::{ErrorKind, OAuthError, is_token};
+use crate::providers::oauth::{ErrorKind, OAuthError, lapses_at, token_of};
 use crate::secrets::{ClientSecretSource, Secret, SecretError};
 
 /// Asks for tokens, proving the application by HTTP Basic authentication (RFC 6749, section 2.3.1).
@@ -175,14 +175,11 @@ fn read(answer: &HttpAnswer, now: Timestamp) -> Result<Issued, TokenError> {
     if let Some(error) = parsed.error {
         return Err(refusal(&OAuthError::new(&error.value().unwrap_or_default())));
     }
-    let token = |field: Option<Loose<Zeroizing<String>>>| field?.value().filter(|token| is_token(token));
-    let access = token(parsed.access_token).ok_or(TokenError::NoToken)?;
-    let seconds = parsed.expires_in.as_ref().and_then(Lenient::number).filter(|seconds| *seconds > 0);
-    let lapses = |seconds| now.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX);
+    let access = token_of(parsed.access_token).ok_or(TokenError::NoToken)?;
     Ok(Issued {
         access: AccessToken::new(access.as_str()),
-        refresh: token(parsed.refresh_token).map(|token| RefreshToken::new(token.as_str())),
-        expires_at: seconds.map(lapses),
+        refresh: token_of(parsed.refresh_token).map(|token| RefreshToken::new(token.as_str())),
+        expires_at: lapses_at(parsed.expires_in.as_ref(), now),
     })
 }
 
@@ -201,7 +198,7 @@ impl From<HttpError> for TokenError {
             HttpError::Tls(_) => Self::Untrusted(error),
             HttpError::Unreached(_) => Self::Unreached(error),
             HttpError::Timeout | HttpError::TooLarge | HttpError::Network(_) => {
-                Self::Unavailable(Cause::of(&error).unwrap_or_else(|| Cause::new("no answer")))
+                Self::Unavailable(error.as_cause())
             }
         }
     }

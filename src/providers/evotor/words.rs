@@ -1,7 +1,8 @@
 //! What pages say of Evotor, in Russian.
 
-use crate::domain::{ErrorCode, OfflineReason};
+use crate::domain::{Account, ErrorCode, OfflineReason};
 use crate::providers::{Message, Words, common_words as common};
+use crate::russian::plural;
 
 pub(super) static WORDS: Words = Words {
     title: "Эвотор",
@@ -22,22 +23,19 @@ pub(super) static WORDS: Words = Words {
     offline,
 };
 
-/// The longest text that [`shops`] makes, in characters. An account's name keeps no more.
-const LONGEST: usize = 100;
+/// The longest text that [`shops`] makes, in characters: what an account's name keeps.
+const LONGEST: usize = Account::MAX_NAME;
 
 /// The shops of an account, by number and name: as many names as fit.
 pub(super) fn shops(names: &[&str], more: bool) -> String {
     let count = names.len();
+    let shops = |forms| plural(u64::try_from(count).unwrap_or(u64::MAX), forms);
     let number = match (count, more) {
         (0, _) => return "Магазинов пока нет".to_owned(),
-        (_, true) => format!(
-            "Больше {count} {}",
-            if count % 10 == 1 && count % 100 != 11 { "магазина" } else { "магазинов" }
-        ),
-        (_, false) => format!("{count} {}", plural(count)),
+        (_, true) => format!("Больше {count} {}", shops(["магазина", "магазинов", "магазинов"])),
+        (_, false) => format!("{count} {}", shops(["магазин", "магазина", "магазинов"])),
     };
     let known: Vec<String> = names.iter().map(|name| plain(name)).filter(|name| !name.is_empty()).collect();
-    let known: Vec<&str> = known.iter().map(String::as_str).collect();
     let full = format!("{number}: {}", known.join(", "));
     match known.as_slice() {
         [] => number,
@@ -47,7 +45,7 @@ pub(super) fn shops(names: &[&str], more: bool) -> String {
 }
 
 /// The names that fit, and that there are others.
-fn with_others(mut text: String, names: &[&str]) -> String {
+fn with_others(mut text: String, names: &[String]) -> String {
     const OTHERS: &str = " и другие";
     let room = LONGEST - OTHERS.chars().count();
     for name in names {
@@ -65,15 +63,6 @@ fn with_others(mut text: String, names: &[&str]) -> String {
 fn plain(name: &str) -> String {
     let directs = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     name.chars().filter(|c| !directs(*c)).collect::<String>().trim().to_owned()
-}
-
-fn plural(count: usize) -> &'static str {
-    match (count % 10, count % 100) {
-        (_, 11..=14) => "магазинов",
-        (1, _) => "магазин",
-        (2..=4, _) => "магазина",
-        _ => "магазинов",
-    }
 }
 
 fn error(code: ErrorCode) -> Message {

@@ -12,8 +12,8 @@ use super::verdict::ApiError;
 use crate::domain::secret::AccessToken;
 use crate::domain::{Account, Liveness, Scopes, Unknown};
 use crate::error_chain::Cause;
-use crate::http_client::{HttpAnswer, HttpClient, HttpError};
-use crate::providers::RateLimited;
+use crate::http_client::{HttpAnswer, HttpClient};
+use crate::providers::{RateLimited, unanswered};
 
 /// Calls the API's methods with a user's token.
 #[derive(Clone)]
@@ -93,13 +93,7 @@ impl Api {
         let request = request.form(&[("v", &self.config.api_version)]);
         match self.http.send(request).await {
             Ok(answer) => read(&answer),
-            Err(error) => {
-                let class = match error {
-                    HttpError::Tls(_) => Unknown::OurFault,
-                    _ => Unknown::Transient,
-                };
-                Err(Fault::unknown(class, Cause::of(&error).unwrap_or_else(|| Cause::new("no answer"))))
-            }
+            Err(error) => Err(Fault::unknown(unanswered(&error), error.as_cause())),
         }
     }
 }

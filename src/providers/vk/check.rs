@@ -17,7 +17,7 @@ impl Check for VkCheck {
     fn check(&self, subject: Subject) -> BoxFuture<'_, CheckAnswer> {
         Box::pin(async move {
             match self.api.profile(&subject.tokens.access).await {
-                Ok(profile) => self.judge(&profile, &subject),
+                Ok(profile) => self.judge(profile, &subject),
                 Err(fault) => fault.into(),
             }
         })
@@ -46,7 +46,7 @@ impl Check for VkCheck {
 }
 
 impl VkCheck {
-    fn judge(&self, profile: &Profile, subject: &Subject) -> CheckAnswer {
+    fn judge(&self, profile: Profile, subject: &Subject) -> CheckAnswer {
         if profile.account.id != subject.account_id {
             return CheckAnswer::because(
                 Liveness::Unknown(Unknown::Inconclusive),
@@ -61,7 +61,7 @@ impl VkCheck {
         if said_so.is_some_and(|scopes| !scopes.cover(&self.needed)) {
             return less_than_needed();
         }
-        CheckAnswer { account: Some(profile.account.clone()), ..CheckAnswer::of(Liveness::Alive) }
+        CheckAnswer { account: Some(profile.account), ..CheckAnswer::of(Liveness::Alive) }
     }
 }
 

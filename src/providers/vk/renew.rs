@@ -80,10 +80,7 @@ fn renewed(before: &TokenSet, granted: TokenGrant, state: &State) -> Renewed {
 }
 
 fn not_renewed(error: &TokenError) -> Renewal {
-    let unspent = |class, rate_limited| {
-        let answer = CheckAnswer::because(Liveness::Unknown(class), format!("not renewed: {}", chain(error)));
-        Renewal::Unspent { answer: CheckAnswer { rate_limited, ..answer } }
-    };
+    let unspent = |class, rate_limited| Renewal::unspent(class, rate_limited, error);
     match error {
         TokenError::Unreached(_) => unspent(Unknown::Transient, None),
         TokenError::RateLimited { retry_after, .. } => {

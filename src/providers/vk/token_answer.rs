@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use reqwest::StatusCode;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -15,7 +15,7 @@ use crate::domain::secret::{AccessToken, RefreshToken};
 use crate::domain::{Liveness, OfflineReason, Scopes, Unknown};
 use crate::error_chain::Cause;
 use crate::http_client::{HttpAnswer, HttpError};
-use crate::providers::oauth::{ErrorKind, OAuthError, is_token};
+use crate::providers::oauth::{ErrorKind, OAuthError, lapses_at, token_of};
 use crate::secrets::SecretError;
 
 /// What a code or a refresh token was good for.
@@ -136,18 +136,14 @@ fn without_error(answer: &HttpAnswer) -> Result<TokenAnswer, TokenError> {
 /// Reads an answer that should hold tokens.
 pub(super) fn read(answer: &HttpAnswer, now: Timestamp) -> Result<TokenGrant, TokenError> {
     let parsed = without_error(answer)?;
-    let text = |field: Option<Loose<Zeroizing<String>>>| field.and_then(Loose::value);
-    let token = text(parsed.access_token).filter(|token| is_token(token)).ok_or(TokenError::NoToken)?;
-    let refresh = text(parsed.refresh_token).filter(|token| is_token(token));
-    let seconds = parsed.expires_in.as_ref().and_then(Lenient::number).unwrap_or_default();
-    let lifetime = SignedDuration::from_secs(seconds);
+    let token = token_of(parsed.access_token).ok_or(TokenError::NoToken)?;
     Ok(TokenGrant {
         token: AccessToken::new(token.as_str()),
-        refresh: refresh.map(|token| RefreshToken::new(token.as_str())),
+        refresh: token_of(parsed.refresh_token).map(|token| RefreshToken::new(token.as_str())),
         scopes: parsed.scope.and_then(Loose::value).map(|scope| Scopes::parse(&scope)),
-        state: text(parsed.state),
+        state: parsed.state.and_then(Loose::value),
         account_id: parsed.user_id.as_ref().and_then(Lenient::number),
-        expires_at: lifetime.is_positive().then(|| now.saturating_add(lifetime).unwrap_or(Timestamp::MAX)),
+        expires_at: lapses_at(parsed.expires_in.as_ref(), now),
     })
 }
 
@@ -157,7 +153,7 @@ impl From<HttpError> for TokenError {
             HttpError::Tls(_) => Self::Untrusted(error),
             HttpError::Unreached(_) => Self::Unreached(error),
             HttpError::Timeout | HttpError::TooLarge | HttpError::Network(_) => {
-                Self::Unavailable(Cause::of(&error).unwrap_or_else(|| Cause::new("no answer")))
+                Self::Unavailable(error.as_cause())
             }
         }
     }

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use evosync_connections::platform::{Clock, Entropy};
+use evosync_connections::platform::{Clock, Entropy, Platform};
 use evosync_connections::providers::Registry;
 use jiff::Timestamp;
 use local::testing::{ManualClock, repeatable_entropy};
@@ -99,6 +99,15 @@ impl TestStack {
     /// The clock, as something that is told the time by it.
     pub(crate) fn platform_clock(&self) -> Clock {
         Clock::new(self.clock.clone())
+    }
+
+    /// What the product runs on, with the stack's time and AWS.
+    pub(crate) fn platform(&self) -> Platform {
+        Platform {
+            clock: self.platform_clock(),
+            entropy: repeatable_entropy(),
+            aws: self.stack.aws().sdk_config(),
+        }
     }
 
     /// The address of one of the product's paths.

@@ -10,10 +10,9 @@ use evosync_connections::domain::secret::{
 };
 use evosync_connections::domain::{Liveness, State, TokenSet};
 use evosync_connections::http_client::Limits;
-use evosync_connections::platform::{Clock, Platform};
+use evosync_connections::platform::Platform;
 use evosync_connections::providers::oauth::{Exchange, GrantedCode};
 use evosync_connections::providers::{Grant, Refusal, Renewal, Revoked, Subject, vk};
-use local::testing::repeatable_entropy;
 use serde_json::json;
 
 use super::{Host, TestStack};
@@ -88,11 +87,7 @@ impl VkCaller {
 
     /// What the caller runs on.
     pub(crate) fn platform(&self) -> Platform {
-        Platform {
-            clock: Clock::new(self.test.clock.clone()),
-            entropy: repeatable_entropy(),
-            aws: self.test.stack.aws().sdk_config(),
-        }
+        self.test.platform()
     }
 
     /// The caller's variables.
