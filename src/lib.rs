@@ -22,7 +22,7 @@
 //! | [`platform`] | clock, randomness and AWS, passed in |
 //! | [`telemetry`] | logs, metrics and audit events |
 //! | [`params`], [`retry`], [`error_chain`] | query strings and forms; back-off; errors that can be logged |
-//! | `russian` | grammar of the pages' language |
+//! | [`texts`] | what people read, in each language |
 
 pub mod config;
 pub mod domain;
@@ -34,9 +34,9 @@ pub mod platform;
 pub mod providers;
 pub mod renewal;
 pub mod retry;
-mod russian;
 pub mod sealing;
 pub mod secrets;
 pub mod store;
 pub mod telemetry;
+pub mod texts;
 pub mod web;

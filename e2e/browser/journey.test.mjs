@@ -17,7 +17,7 @@ const VK = {
   hostile: "1000003",
   hostileName: /Ольга <b>/,
   breakIt: "Отозвать токены",
-  why: /ВКонтакте больше не принимает доступ/,
+  why: /Доступ к аккаунту отозван/,
   // What the dashboard says that goods wait for. Evotor is not connected meanwhile.
   missing: "Товары не синхронизируются: подключите Эвотор и ВКонтакте.",
   working: "Товары не синхронизируются: подключите Эвотор.",
@@ -33,9 +33,9 @@ const EVOTOR = {
   name: /2 магазина: Лавка на Мира, Склад/,
   id: null,
   hostile: "2000004",
-  hostileName: /3 магазина: <b>Лавка<\/b> & "Ко", /,
+  hostileName: /3 магазина: <b>Лавка<\/b> & "Ко"/,
   breakIt: "Удалить приложение",
-  why: /приложение EvoSync удалено из личного кабинета Эвотор/,
+  why: /Доступ к магазинам отозван/,
   // VK is connected meanwhile.
   missing: "Товары не синхронизируются: подключите Эвотор.",
   working: null,
@@ -142,7 +142,7 @@ for (const [flow, echo] of [["classic", false], ["vk_id", true]]) describe(flow,
       await page.getByRole("button", { name: "Отказаться" }).click();
       arrivedAt(`/${key}?error=access_denied`);
       assert.equal(callback.searchParams.has("state"), stateComesBack);
-      assert.match(await page.getByRole("alert").innerText(), /Вы отказали в доступе/);
+      assert.match(await page.getByRole("alert").innerText(), /Доступ не разрешён/);
       await picture(page, `refused-${key}`);
       await accessible();
     });
@@ -196,9 +196,18 @@ for (const [flow, echo] of [["classic", false], ["vk_id", true]]) describe(flow,
       await waitsFor(provider.working);
     });
 
-    test("disconnecting removes the connection", async () => {
+    test("disconnecting asks once and then removes the connection", async () => {
       await link().click();
       await page.getByRole("button", { name: `Отключить аккаунт ${title}` }).click();
+      const question = page.getByRole("dialog", { name: `Отключить аккаунт ${title}?` });
+      await question.waitFor();
+      assert.match(await question.innerText(), /Товары перестанут обновляться/);
+      await picture(page, `disconnecting-${key}`);
+      await accessible();
+      await question.getByRole("button", { name: "Не отключать" }).click();
+      await question.waitFor({ state: "hidden" });
+      await page.getByRole("button", { name: `Отключить аккаунт ${title}` }).click();
+      await question.getByRole("button", { name: "Да, отключить" }).click();
       arrivedAt(`/${key}`);
       assert.match(await body(), new RegExp(`Подключить ${title}`));
     });
@@ -231,8 +240,9 @@ for (const [flow, echo] of [["classic", false], ["vk_id", true]]) describe(flow,
     await page.goto(`${stack.product}/vk`);
     await browser.context.clearCookies({ name: "session" });
     await page.getByRole("button", { name: "Отключить аккаунт ВКонтакте" }).click();
+    await page.getByRole("button", { name: "Да, отключить" }).click();
     arrivedAt("/login");
-    assert.match(await body(), /Сеанс завершён/);
+    assert.match(await body(), /Сеанс закончился/);
     await picture(page, "session-ended");
     await page.getByRole("link", { name: "Войти" }).click();
     await page.getByRole("button", { name: /Ромашка/ }).click();
@@ -243,7 +253,7 @@ for (const [flow, echo] of [["classic", false], ["vk_id", true]]) describe(flow,
   test("signing out shows a confirmation, and the next page asks to sign in", async () => {
     await page.getByRole("button", { name: "Выйти" }).click();
     arrivedAt("/login");
-    assert.match(await body(), /Вы вышли из системы/);
+    assert.match(await body(), /Вы вышли из EvoSync/);
     await picture(page, "signed-out");
     await page.goto(`${stack.product}/connections`);
     assert.equal(new URL(page.url()).origin, stack.issuer);

@@ -117,7 +117,7 @@ class Journey:
 
     def signing_out_ends_the_session(self):
         page = self.submit(self.get("/connections"), "/logout")
-        assert "Вы вышли из системы" in page.text
+        assert "Вы вышли из EvoSync" in page.text
         answer = self.get("/connections", allow_redirects=False)
         assert answer.headers["location"] == "/login"
 

@@ -125,7 +125,7 @@ def check_panic(emulator, logs):
         answer = requests.post(address, json=event, timeout=60).json()
     text = log.read_text()
     lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-    assert answer["statusCode"] == 500 and "Что-то пошло не так" in answer["body"], answer
+    assert answer["statusCode"] == 500 and "Неполадка на нашей стороне" in answer["body"], answer
     assert event["requestContext"]["requestId"] in answer["body"], answer["body"]
     assert any(line.get("Failures") == 1 and line.get("ErrorCode") == "storage" for line in lines), text
     panicked = [line for line in lines if line.get("message") == "panicked"]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use evosync_connections::config::{ConfigError, Env};
 use evosync_connections::platform::Platform;
 use evosync_connections::providers::Registry;
-use evosync_connections::web::{Boot, WebFunction, service};
+use evosync_connections::web::{Boot, Frame, WebFunction, service};
 use futures_util::future::BoxFuture;
 use jiff::SignedDuration;
 use lambda_http::tower::ServiceExt as _;
@@ -64,7 +64,7 @@ impl Function {
     ) -> Result<Self, BootError> {
         let env = &Env::of_map(spec.environment.clone());
         let handler = match spec.name.as_str() {
-            "assets" => Ok(of_web(assets::Function)),
+            "assets" => Frame::new(env).map(|frame| of_web(assets::Function, frame)),
             "callback" => web::<callback::Function>(env, platform, registry).await,
             "connect" => web::<connect::Function>(env, platform, registry).await,
             "dashboard" => web::<dashboard::Function>(env, platform, registry).await,
@@ -114,11 +114,12 @@ async fn web<F: Boot>(
     platform: &Platform,
     registry: &dyn Registry,
 ) -> Result<Handler, ConfigError> {
-    F::boot(env, platform, registry).await.map(of_web)
+    let frame = Frame::new(env)?;
+    Ok(of_web(F::boot(env, platform, registry).await?, frame))
 }
 
-fn of_web(function: impl WebFunction) -> Handler {
-    let service = service(function);
+fn of_web(function: impl WebFunction, frame: Frame) -> Handler {
+    let service = service(function, frame);
     Arc::new(move |event, context| {
         let service = service.clone();
         Box::pin(async move {

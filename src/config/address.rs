@@ -28,6 +28,28 @@ impl BaseUrl {
     }
 }
 
+/// Where the product's support is reached.
+#[derive(Clone, Debug)]
+pub struct SupportUrl(String);
+
+impl SupportUrl {
+    /// An https page, or a mail address as a `mailto:` link.
+    pub(super) fn parse(value: &str) -> Option<Self> {
+        let url = Url::parse(value).ok()?;
+        let leads_somewhere = match url.scheme() {
+            "https" => true,
+            "mailto" => url.path().contains('@'),
+            _ => false,
+        };
+        leads_somewhere.then(|| Self(url.into()))
+    }
+
+    /// The address, as links have it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Whether traffic to an address is private: https, or plain http to this machine.
 pub fn is_private(address: &str) -> bool {
     Url::parse(address).is_ok_and(|url| {

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::{BaseUrl, ConfigError, Env};
+use super::{BaseUrl, ConfigError, Env, SupportUrl};
 use crate::domain::{Provider, SessionLimits};
 
 /// Thirty days, the longest that NIST SP 800-63B-4 lets a session go without signing in again.
@@ -17,6 +17,15 @@ impl Env {
     pub fn base_url(&self) -> Result<BaseUrl, ConfigError> {
         let expected = "an https origin such as https://shop.example, or http on loopback";
         self.parsed("BASE_URL", None, expected, BaseUrl::parse)
+    }
+
+    /// `SUPPORT_URL`: where pages send people with what they cannot mend themselves; nowhere unless set.
+    pub fn support_url(&self) -> Result<Option<SupportUrl>, ConfigError> {
+        if self.optional("SUPPORT_URL").is_none() {
+            return Ok(None);
+        }
+        let expected = "an https page or a mailto: link, such as mailto:help@shop.example";
+        self.parsed("SUPPORT_URL", None, expected, SupportUrl::parse).map(Some)
     }
 
     /// `PROVIDERS`: the providers that there are, by key, separated by commas; VK unless set. Of any other there is
@@ -87,6 +96,19 @@ mod tests {
         assert_eq!(both, [Provider::Evotor, Provider::Vk]);
         for bad in ["vk,", "vk,fair", "VK", "vk evotor"] {
             assert!(env(&[("PROVIDERS", bad)]).providers().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn support_is_a_page_or_a_mail_address() {
+        assert!(env(&[]).support_url().unwrap().is_none());
+        for good in ["https://shop.example/help?from=evosync", "mailto:help@shop.example"] {
+            assert_eq!(env(&[("SUPPORT_URL", good)]).support_url().unwrap().unwrap().as_str(), good);
+        }
+        for bad in
+            ["help@shop.example", "mailto:", "http://shop.example", "javascript:alert(1)", "//shop.example"]
+        {
+            assert!(env(&[("SUPPORT_URL", bad)]).support_url().is_err(), "{bad}");
         }
     }
 

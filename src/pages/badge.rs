@@ -10,6 +10,7 @@ use crate::domain::Health;
 pub(super) struct Badge {
     /// The style sheet's class.
     class: &'static str,
+    /// The key of its text.
     text: &'static str,
 }
 
@@ -19,16 +20,16 @@ const AMBER: &str = "text-bg-warning";
 const RED: &str = "text-bg-danger";
 
 impl Badge {
-    pub(super) const NOT_CONNECTED: Self = Self { class: GREY, text: "Не подключено" };
-    pub(super) const CONNECTED: Self = Self { class: GREEN, text: "Подключено" };
+    pub(super) const NOT_CONNECTED: Self = Self { class: GREY, text: "badge-none" };
+    pub(super) const CONNECTED: Self = Self { class: GREEN, text: "badge-working" };
 
     /// The badge of a connection.
     pub(super) fn of(health: Health) -> Self {
         match health {
             Health::Working => Self::CONNECTED,
-            Health::Expiring(_) => Self { class: AMBER, text: "Доступ скоро истечёт" },
-            Health::Unverified => Self { class: AMBER, text: "Давно не проверялось" },
-            Health::Broken(_) => Self { class: RED, text: "Нужно переподключить" },
+            Health::Expiring(_) => Self { class: AMBER, text: "badge-expiring" },
+            Health::Unverified => Self { class: AMBER, text: "badge-unverified" },
+            Health::Broken(_) => Self { class: RED, text: "badge-broken" },
         }
     }
 }

@@ -1,7 +1,8 @@
-//! What every page of a signed-in person has around it.
+//! What is around the content of pages.
 
 use serde::Serialize;
 
+use crate::config::SupportUrl;
 use crate::domain::{Session, SessionCredential};
 
 /// Who is signed in, and the proof that the sign-out form is this session's own.
@@ -20,6 +21,24 @@ impl Person {
             session.display_name.clone()
         };
         Self { name, csrf: credential.csrf_token().secret().to_owned() }
+    }
+}
+
+/// How a person reaches the product's support, and what to quote there.
+#[derive(Serialize, Clone, Debug)]
+pub struct Help {
+    url: Option<String>,
+    /// The correlation id of the request that failed, which finds it in the logs.
+    reference: Option<String>,
+}
+
+impl Help {
+    /// Help with what failed in a request.
+    pub fn new(url: Option<&SupportUrl>, reference: &str) -> Self {
+        Self {
+            url: url.map(|url| url.as_str().to_owned()),
+            reference: Some(reference.to_owned()).filter(|reference| !reference.is_empty()),
+        }
     }
 }
 

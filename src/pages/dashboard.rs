@@ -4,9 +4,11 @@ use serde::Serialize;
 
 use super::badge::Badge;
 use super::done::Told;
+use super::texts::texts;
 use super::{DisplayTime, JustDone, Page, Person, View};
 use crate::domain::{Connection, Health, Provider};
-use crate::providers::{PerProvider, Words};
+use crate::providers::{PerProvider, Spoken, Words};
+use crate::texts::Catalogue;
 
 /// The dashboard.
 #[derive(Serialize)]
@@ -24,20 +26,24 @@ pub struct Dashboard {
 struct Entry {
     /// The first part of the provider's addresses.
     key: &'static str,
-    title: &'static str,
+    title: String,
     icon: &'static str,
     badge: Badge,
     name: Option<String>,
     account_id: Option<String>,
-    line: Line,
+    /// What an account would be good for.
+    purpose: String,
+    /// What there is to say of the account that is connected.
+    line: Option<Line>,
 }
 
-/// What there is to say of a connection in one line, around a time.
+/// What there is to say of a connection in one line.
 #[derive(Serialize)]
 struct Line {
-    before: &'static str,
+    /// The key of the text.
+    text: &'static str,
+    /// The time in it.
     time: Option<DisplayTime>,
-    after: &'static str,
 }
 
 impl Page for Dashboard {
@@ -53,21 +59,24 @@ impl Dashboard {
         view: &View<'_>,
     ) -> Self {
         let connection = |provider| connections.iter().find(|connection| connection.provider == provider);
-        let entries = words.iter().map(|(key, words)| Entry::new(key, words, connection(key), view));
-        Self { person, told: None, needed: needed(words, connection, view), entries: entries.collect() }
+        let spoken = words.map(|_, words| words.spoken(view.language));
+        let entries = spoken.iter().map(|(key, words)| Entry::new(key, *words, connection(key), view));
+        Self { person, told: None, needed: needed(&spoken, connection, view), entries: entries.collect() }
     }
 
     /// The same page, which tells what the person has just done.
     #[must_use]
     pub fn telling(
         self,
-        just_done: Option<JustDone>,
+        just_done: Option<&JustDone>,
         words: &PerProvider<&'static Words>,
         connections: &[Connection],
+        view: &View<'_>,
     ) -> Self {
         let told = just_done.and_then(|just_done| {
             let connection = connections.iter().find(|connection| connection.provider == just_done.provider);
-            just_done.told(words.get(just_done.provider)?, connection, self.needed.is_some())
+            let words = words.get(just_done.provider)?.spoken(view.language);
+            just_done.told(words, connection, self.needed.is_some())
         });
         Self { told, ..self }
     }
@@ -76,74 +85,68 @@ impl Dashboard {
 /// Goods go from one provider to another, so that all must work. Says what is to be done about those that are
 /// missing or broken; where there is only one provider, its own entry says it.
 fn needed<'a>(
-    words: &PerProvider<&'static Words>,
+    words: &PerProvider<Spoken<'_>>,
     connection: impl Fn(Provider) -> Option<&'a Connection>,
     view: &View<'_>,
 ) -> Option<String> {
     let (mut missing, mut broken) = (Vec::new(), Vec::new());
     for (provider, words) in words.iter() {
         match connection(provider).map(|connection| connection.health(view.now, view.cadence)) {
-            None => missing.push(words.title),
-            Some(Health::Broken(_)) => broken.push(words.title),
+            None => missing.push(words.text("title")),
+            Some(Health::Broken(_)) => broken.push(words.text("title")),
             Some(Health::Working | Health::Expiring(_) | Health::Unverified) => {}
         }
     }
-    let steps: Vec<_> = [("подключите", missing), ("переподключите", broken)]
-        .into_iter()
-        .filter(|(_, titles)| !titles.is_empty())
-        .map(|(verb, titles)| format!("{verb} {}", titles.join(" и ")))
-        .collect();
-    let one_of_several = words.iter().count() > 1 && !steps.is_empty();
-    one_of_several.then(|| format!("Товары не синхронизируются: {}.", steps.join(" и ")))
+    let texts = texts(view.language);
+    let step = |key, titles| Some(texts.text_with(key, [("titles", all(texts, titles)?.into())]));
+    let steps = [step("needed-connect", missing), step("needed-reconnect", broken)].into_iter().flatten();
+    let steps = all(texts, steps.collect())?;
+    (words.iter().count() > 1).then(|| texts.text_with("needed", [("steps", steps.into())]))
+}
+
+/// Things one after another; `None` for none.
+fn all(texts: &Catalogue, things: Vec<String>) -> Option<String> {
+    let and = |first: String, second: String| {
+        texts.text_with("and", [("first", first.into()), ("second", second.into())])
+    };
+    things.into_iter().reduce(and)
 }
 
 impl Entry {
-    fn new(provider: Provider, words: &Words, connection: Option<&Connection>, view: &View<'_>) -> Self {
+    fn new(provider: Provider, words: Spoken<'_>, connection: Option<&Connection>, view: &View<'_>) -> Self {
         Self {
             key: provider.key(),
-            title: words.title,
-            icon: words.icon,
+            title: words.text("title"),
+            icon: words.icon(),
             badge: connection.map_or(Badge::NOT_CONNECTED, |connection| {
                 Badge::of(connection.health(view.now, view.cadence))
             }),
-            name: connection.and_then(|connection| connection.account.known_name()),
-            account_id: words.account_id.and(connection).and_then(|connection| connection.account.known_id()),
-            line: connection.map_or(Line::of(words.purpose), |connection| Line::about(connection, view)),
+            name: connection.and_then(|connection| words.account(&connection.account)),
+            account_id: words
+                .account_id()
+                .and(connection)
+                .and_then(|connection| connection.account.known_id()),
+            purpose: words.text("purpose"),
+            line: connection.map(|connection| Line::about(connection, view)),
         }
     }
 }
 
 impl Line {
-    fn of(text: &'static str) -> Self {
-        Self { before: text, time: None, after: "" }
-    }
-
     fn about(connection: &Connection, view: &View<'_>) -> Self {
         let checked = connection.last_checked_at.map(|time| DisplayTime::past(time, view));
-        match connection.health(view.now, view.cadence) {
-            Health::Working => {
-                Self { before: "Работает, проверено", time: checked, after: "" }
-            }
-            Health::Expiring(at) => Self {
-                before: "Доступ действует до",
-                time: Some(DisplayTime::new(at, view.zone)),
-                after: ". Переподключите аккаунт заранее",
-            },
-            Health::Unverified if checked.is_none() => Self::of("Ещё не проверялось. Ничего делать не нужно"),
-            Health::Unverified => {
-                Self {
-                    before: "Последняя проверка", time: checked, after: ". Ничего делать не нужно"
-                }
-            }
+        let at = |time| DisplayTime::new(time, view);
+        let (text, time) = match connection.health(view.now, view.cadence) {
+            Health::Working => ("line-working", checked),
+            Health::Expiring(end) => ("line-expiring", Some(at(end))),
+            Health::Unverified if checked.is_none() => ("line-never-verified", None),
+            Health::Unverified => ("line-unverified", checked),
             Health::Broken(_) => match connection.broken_since(view.now) {
-                Some(since) => Self {
-                    before: "Не работает с",
-                    time: Some(DisplayTime::new(since, view.zone)),
-                    after: ". Откройте, чтобы исправить",
-                },
-                None => Self::of("Не работает. Откройте, чтобы исправить"),
+                Some(since) => ("line-broken", Some(at(since))),
+                None => ("line-broken-since-unknown", None),
             },
-        }
+        };
+        Self { text, time }
     }
 }
 
@@ -154,6 +157,7 @@ mod tests {
     use crate::pages::provider::tests::{connection, view};
     use crate::pages::render;
     use crate::providers::{Registered, Registry as _};
+    use crate::texts::Language;
 
     fn dashboard(connections: &[Connection]) -> String {
         dashboard_of(&[Provider::Vk], connections)
@@ -162,7 +166,7 @@ mod tests {
     fn dashboard_of(providers: &[Provider], connections: &[Connection]) -> String {
         let words =
             PerProvider::build(providers, |provider| Ok::<_, ()>(Registered.words(provider))).unwrap();
-        render(&Dashboard::new(Person::sample(), &words, connections, &view())).unwrap()
+        render(&Dashboard::new(Person::sample(), &words, connections, &view()), Language::Russian).unwrap()
     }
 
     #[test]
@@ -177,7 +181,7 @@ mod tests {
             (vec![], "text-bg-secondary", "Не подключено"),
             (vec![connection()], "text-bg-success", "Подключено"),
             (vec![broken], "text-bg-danger", "Нужно переподключить"),
-            (vec![unverified], "text-bg-warning", "Давно не проверялось"),
+            (vec![unverified], "text-bg-warning", "Проверка задерживается"),
         ];
         for (connections, colour, words) in states {
             let html = dashboard(&connections);

@@ -1,7 +1,8 @@
 //! Pages: a type each, rendered into its template.
 //!
 //! Templates are embedded and parsed once. An undefined variable is an error, and every file in
-//! `templates/` is rendered by a test with every sample of its page.
+//! `templates/` is rendered by a test with every sample of its page. What people read is in `words/`, in each
+//! language.
 
 pub mod assets;
 mod badge;
@@ -11,14 +12,17 @@ mod done;
 mod problem;
 mod provider;
 mod signed_out;
+mod texts;
 mod time;
 
-pub use chrome::Person;
+pub use chrome::{Help, Person};
 pub use dashboard::Dashboard;
 pub use done::{Done, JustDone};
 pub use problem::{Problem, problem};
 pub use provider::ProviderPage;
 pub use signed_out::{Notice, SignedOut};
+#[cfg(test)]
+pub(crate) use texts::PAGE_TEXTS;
 pub use time::{DisplayTime, View};
 
 use std::sync::LazyLock;
@@ -26,6 +30,8 @@ use std::sync::LazyLock;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
+
+use crate::texts::Language;
 
 /// A page: what its template is given.
 pub trait Page: Serialize {
@@ -38,12 +44,12 @@ pub trait Page: Serialize {
 #[error("template: {0}")]
 pub struct RenderError(#[from] minijinja::Error);
 
-/// Renders a page, escaping every value.
-pub fn render<P: Page>(page: &P) -> Result<String, RenderError> {
-    Ok(ENVIRONMENT.get_template(P::TEMPLATE)?.render(Serde(page))?)
+/// Renders a page in a language, escaping every value.
+pub fn render<P: Page>(page: &P, language: Language) -> Result<String, RenderError> {
+    Ok(environment(language).get_template(P::TEMPLATE)?.render(Serde(page))?)
 }
 
-const TEMPLATES: [(&str, &str); 11] = [
+const TEMPLATES: [(&str, &str); 14] = [
     ("base.html", include_str!("../../templates/base.html")),
     ("connections.html", include_str!("../../templates/connections.html")),
     ("problem.html", include_str!("../../templates/problem.html")),
@@ -52,18 +58,30 @@ const TEMPLATES: [(&str, &str); 11] = [
     ("signed_out.html", include_str!("../../templates/signed_out.html")),
     ("parts/badge.html", include_str!("../../templates/parts/badge.html")),
     ("parts/connected.html", include_str!("../../templates/parts/connected.html")),
+    ("parts/disconnect.html", include_str!("../../templates/parts/disconnect.html")),
+    ("parts/help.html", include_str!("../../templates/parts/help.html")),
+    ("parts/name.html", include_str!("../../templates/parts/name.html")),
     ("parts/not_connected.html", include_str!("../../templates/parts/not_connected.html")),
     ("parts/time.html", include_str!("../../templates/parts/time.html")),
     ("parts/told.html", include_str!("../../templates/parts/told.html")),
 ];
 
-static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(environment);
+/// The templates with the texts of a language.
+fn environment(language: Language) -> &'static Environment<'static> {
+    static RUSSIAN: LazyLock<Environment<'static>> = LazyLock::new(|| parse(Language::Russian));
+    static ENGLISH: LazyLock<Environment<'static>> = LazyLock::new(|| parse(Language::English));
+    match language {
+        Language::Russian => &RUSSIAN,
+        Language::English => &ENGLISH,
+    }
+}
 
 /// A template that does not parse is left out here and reported where it is used.
-fn environment() -> Environment<'static> {
+fn parse(language: Language) -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.add_function("asset", |name: &str| assets::path(name));
+    environment.add_function("t", move |key: &str, arguments| texts::in_template(language, key, &arguments));
     for (name, source) in TEMPLATES {
         if let Err(error) = environment.add_template(name, source) {
             tracing::error!(template = name, %error, "template does not parse");
@@ -101,7 +119,7 @@ mod tests {
         let embedded = TEMPLATES.iter().map(|(name, _)| (*name).to_owned()).collect();
         assert_eq!(files(&folder, ""), embedded);
         for (name, _) in TEMPLATES {
-            assert!(ENVIRONMENT.get_template(name).is_ok(), "{name}");
+            assert!(environment(Language::Russian).get_template(name).is_ok(), "{name}");
         }
     }
 }

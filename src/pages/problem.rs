@@ -3,7 +3,10 @@
 use serde::Serialize;
 use strum::VariantArray;
 
-use super::{Page, render};
+use super::texts::texts;
+use super::{Help, Page, render};
+use crate::providers::Message;
+use crate::texts::Language;
 
 /// What is wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, VariantArray)]
@@ -26,11 +29,14 @@ pub enum Problem {
 
 #[derive(Serialize)]
 struct ProblemPage<'a> {
-    title: &'static str,
-    advice: &'static str,
+    message: Message,
+    /// Where the way out leads, below the root.
     link: &'static str,
+    /// The key of the link's text.
     link_text: &'static str,
-    correlation_id: Option<&'a str>,
+    help: &'a Help,
+    /// Where the other language leads: nowhere else, unless a form was posted here.
+    here: &'static str,
 }
 
 impl Page for ProblemPage<'_> {
@@ -38,59 +44,60 @@ impl Page for ProblemPage<'_> {
 }
 
 impl Problem {
-    fn words(self) -> (&'static str, &'static str) {
+    /// The key of its text.
+    fn key(self) -> &'static str {
         match self {
-            Self::BadRequest => ("Запрос не распознан", "Откройте нужную страницу заново."),
-            Self::Forbidden => (
-                "Действие не подтверждено",
-                "Запрос пришёл не с нашей страницы или страница устарела. Откройте её заново и повторите.",
-            ),
-            Self::NotFound => ("Страница не найдена", "Возможно, адрес набран с ошибкой."),
-            Self::TooLarge => ("Слишком большой запрос", "Откройте страницу заново и повторите действие."),
-            Self::SignInFailed => (
-                "Не удалось войти",
-                "Вход не подтверждён или занял слишком много времени. Попробуйте ещё раз.",
-            ),
-            Self::Unavailable => (
-                "Сервис временно недоступен",
-                "Мы уже знаем о неполадке. Подождите минуту и попробуйте ещё раз.",
-            ),
-            Self::Failed => (
-                "Что-то пошло не так",
-                "Мы уже знаем о неполадке. Если она повторится, сообщите в поддержку код обращения.",
-            ),
+            Self::BadRequest => "problem-bad-request",
+            Self::Forbidden => "problem-forbidden",
+            Self::NotFound => "problem-not-found",
+            Self::TooLarge => "problem-too-large",
+            Self::SignInFailed => "problem-sign-in-failed",
+            Self::Unavailable => "problem-unavailable",
+            Self::Failed => "problem-failed",
         }
     }
 
-    /// Where the way out leads, below the root.
     fn way_out(self) -> (&'static str, &'static str) {
         match self {
-            Self::SignInFailed => ("login", "Войти"),
-            _ => ("connections", "К подключениям"),
+            Self::SignInFailed => ("login", "sign-in"),
+            Self::Unavailable | Self::Failed => ("connections", "retry"),
+            _ => ("connections", "back"),
         }
     }
 }
 
-/// The page of a problem. The correlation id finds the request in the logs.
-pub fn problem(problem: Problem, correlation_id: &str) -> String {
-    let ((title, advice), (link, link_text)) = (problem.words(), problem.way_out());
-    let correlation_id = Some(correlation_id).filter(|id| !id.is_empty());
-    render(&ProblemPage { title, advice, link, link_text, correlation_id }).unwrap_or_else(|error| {
+/// The page of a problem.
+pub fn problem(problem: Problem, help: &Help, language: Language) -> String {
+    let message = Message::of(texts(language), problem.key());
+    let (link, link_text) = problem.way_out();
+    let here = match problem {
+        Problem::BadRequest | Problem::NotFound | Problem::SignInFailed => "",
+        _ => "/connections",
+    };
+    let page = ProblemPage { message, link, link_text, help, here };
+    render(&page, language).unwrap_or_else(|error| {
         tracing::error!(%error, "the problem page does not render");
-        format!("<!doctype html><html lang=\"ru\"><title>{title}</title><p>{title}. {advice}</p></html>")
+        let (tag, Message { title, advice, .. }) = (language.tag(), &page.message);
+        format!("<!doctype html><html lang=\"{tag}\"><title>{title}</title><p>{title}. {advice}</p></html>")
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use minijinja::HtmlEscape;
+
     use super::*;
 
     #[test]
     fn every_problem_has_words_a_way_out_and_a_correlation_id() {
-        for kind in Problem::VARIANTS.iter().copied() {
-            let html = problem(kind, "req-<7>");
-            assert!(html.contains(kind.words().0), "{kind:?}");
-            assert!(html.contains("req-&lt;7&gt;"), "{kind:?}: {html}");
+        for (kind, language) in Problem::VARIANTS
+            .iter()
+            .flat_map(|kind| Language::ALL.iter().map(move |language| (*kind, *language)))
+        {
+            let html = problem(kind, &Help::new(None, "req-<7>"), language);
+            assert!(html.contains(&format!("<html lang=\"{}\">", language.tag())), "{kind:?}: {html}");
+            assert!(html.contains(&HtmlEscape(&texts(language).text(kind.key())).to_string()), "{kind:?}");
+            assert_eq!(html.matches("req-&lt;7&gt;").count(), 1, "{kind:?}: {html}");
             assert!(html.contains("<a class=\"btn"), "{kind:?}: {html}");
         }
     }

@@ -5,31 +5,17 @@ use serde::Serialize;
 
 use super::badge::Badge;
 use super::done::Told;
-use super::{DisplayTime, JustDone, Page, Person, View};
+use super::texts::texts;
+use super::{DisplayTime, Help, JustDone, Page, Person, View};
 use crate::domain::{Connection, ErrorCode, Health, Provider};
-use crate::providers::{Message, Words};
+use crate::providers::{Message, Spoken};
 
-/// What the page says of an error code that is not on the list.
-const UNKNOWN_ERROR: Message = Message::new(
-    "Не удалось подключить аккаунт",
-    "Попробуйте ещё раз. Если ошибка повторится, обратитесь в поддержку EvoSync.",
-);
-
-/// What the page says of a connection that could not be checked lately.
-const UNVERIFIED: Message = Message::new(
-    "Не удаётся проверить подключение",
-    "Ничего делать не нужно: проверим снова автоматически. Если товары перестали обновляться, нажмите «Переподключить».",
-);
-
-/// What it says of an access that ends soon.
-const EXPIRING: Message =
-    Message::new("Доступ скоро истечёт", "Нажмите «Переподключить», чтобы товары продолжили обновляться.");
-
-/// What became of a connection that an attempt to make another left as it was. A broken one speaks for itself.
+/// What became of a connection that an attempt to make another left as it was: the key of the text. A broken one
+/// speaks for itself.
 fn kept(health: Health) -> Option<&'static str> {
     match health {
-        Health::Working | Health::Expiring(_) => Some("Прежнее подключение работает, ничего не изменилось."),
-        Health::Unverified => Some("Прежнее подключение осталось, ничего не изменилось."),
+        Health::Working | Health::Expiring(_) => Some("kept-working"),
+        Health::Unverified => Some("kept-unverified"),
         Health::Broken(_) => None,
     }
 }
@@ -40,13 +26,34 @@ pub struct ProviderPage {
     person: Person,
     /// The first part of the provider's addresses.
     key: &'static str,
-    words: &'static Words,
+    words: ProviderWords,
     /// What the person has just done.
     told: Option<Told>,
-    error: Option<Message>,
+    error: Option<Error>,
     /// What became of the connection that there was before the error.
     kept: Option<&'static str>,
     connection: Option<Connected>,
+    help: Help,
+}
+
+/// What the page says of the provider.
+#[derive(Serialize)]
+struct ProviderWords {
+    title: String,
+    icon: &'static str,
+    invitation: String,
+    steps: Vec<String>,
+    /// What the person need not worry about.
+    assurance: Option<String>,
+    connect: String,
+}
+
+/// Why the last attempt to connect failed.
+#[derive(Serialize)]
+struct Error {
+    /// Its code, where it is one of the list.
+    code: Option<&'static str>,
+    message: Message,
 }
 
 #[derive(Serialize)]
@@ -55,14 +62,21 @@ struct Connected {
     /// Whether it is for the person to do something.
     wants_person: bool,
     trouble: Option<Message>,
+    /// What the account's name is the name of.
+    name_of: String,
     name: Option<String>,
-    account_id: Option<String>,
+    /// What the provider calls the account's number.
+    id_of: Option<String>,
+    id: Option<String>,
     since: Option<DisplayTime>,
     checked: Option<DisplayTime>,
     broken_since: Option<DisplayTime>,
     expires: Option<DisplayTime>,
     has_expired: bool,
     granted: Option<String>,
+    disconnect: String,
+    confirm: Message,
+    confirm_yes: String,
 }
 
 impl Page for ProviderPage {
@@ -73,61 +87,85 @@ impl ProviderPage {
     /// The page of a provider for a person who may have connected it.
     pub fn new(
         person: Person,
-        (provider, words): (Provider, &'static Words),
+        (provider, words): (Provider, Spoken<'_>),
         connection: Option<&Connection>,
         view: &View<'_>,
     ) -> Self {
         Self {
             person,
             key: provider.key(),
-            words,
+            words: ProviderWords::new(words),
             told: None,
             error: None,
             kept: connection.and_then(|connection| kept(connection.health(view.now, view.cadence))),
             connection: connection.map(|connection| Connected::new(words, connection, view)),
+            help: view.help.clone(),
         }
     }
 
     /// The same page, which tells what the person has just done here.
     #[must_use]
-    pub fn telling(self, just_done: Option<JustDone>, connection: Option<&Connection>) -> Self {
+    pub fn telling(
+        self,
+        just_done: Option<&JustDone>,
+        words: Spoken<'_>,
+        connection: Option<&Connection>,
+    ) -> Self {
         let here = just_done.filter(|just_done| just_done.provider.key() == self.key);
-        Self { told: here.and_then(|just_done| just_done.told(self.words, connection, false)), ..self }
+        Self { told: here.and_then(|just_done| just_done.told(words, connection, false)), ..self }
     }
 
     /// The same page with the words of an error code, as the address gave it. A code outside the
     /// list gets general words; nothing of the address is shown.
     #[must_use]
-    pub fn with_error(mut self, code: &str) -> Self {
+    pub fn with_error(mut self, code: &str, words: Spoken<'_>, view: &View<'_>) -> Self {
         let known = ErrorCode::from_code(code);
-        let error = known.map_or(UNKNOWN_ERROR, self.words.error);
+        let message = match known {
+            Some(code) => words.error(code),
+            None => Message::of(texts(view.language), "error-unknown"),
+        };
         // Another tab may have made the connection that there is now.
         if known == Some(ErrorCode::AttemptUsed) {
             self.kept = None;
         }
         // What broke the connection may be what keeps it from being made anew: it is said once.
         if let Some(connection) = &mut self.connection {
-            connection.trouble.take_if(|trouble| trouble.title == error.title);
+            connection.trouble.take_if(|trouble| trouble.title == message.title);
         }
-        Self { error: Some(error), ..self }
+        Self { error: Some(Error { code: known.map(ErrorCode::code), message }), ..self }
+    }
+}
+
+impl ProviderWords {
+    fn new(words: Spoken<'_>) -> Self {
+        Self {
+            title: words.text("title"),
+            icon: words.icon(),
+            invitation: words.text("invitation"),
+            steps: words.steps(),
+            assurance: words.assurance(),
+            connect: words.text("connect"),
+        }
     }
 }
 
 impl Connected {
-    fn new(words: &Words, connection: &Connection, view: &View<'_>) -> Self {
+    fn new(words: Spoken<'_>, connection: &Connection, view: &View<'_>) -> Self {
         let health = connection.health(view.now, view.cadence);
-        let display = |time: Option<Timestamp>| time.map(|time| DisplayTime::new(time, view.zone));
+        let display = |time: Option<Timestamp>| time.map(|time| DisplayTime::new(time, view));
         Self {
             badges: badges(health),
             wants_person: matches!(health, Health::Broken(_) | Health::Expiring(_)),
             trouble: match health {
-                Health::Broken(reason) => Some((words.offline)(reason)),
-                Health::Expiring(_) => Some(EXPIRING),
-                Health::Unverified => Some(UNVERIFIED),
+                Health::Broken(reason) => Some(words.offline(reason)),
+                Health::Expiring(_) => Some(Message::of(texts(view.language), "expiring")),
+                Health::Unverified => Some(Message::of(texts(view.language), "unverified")),
                 Health::Working => None,
             },
-            name: connection.account.known_name(),
-            account_id: words.account_id.and_then(|_| connection.account.known_id()),
+            name_of: words.text("account"),
+            name: words.account(&connection.account),
+            id_of: words.account_id(),
+            id: connection.account.known_id(),
             since: display(connection.connected_at),
             checked: connection.last_checked_at.map(|time| DisplayTime::past(time, view)),
             broken_since: display(connection.broken_since(view.now)),
@@ -135,13 +173,16 @@ impl Connected {
             // The end of a token that will be renewed is nobody's concern.
             expires: display(connection.expiry.filter(|expiry| !expiry.renewable).map(|expiry| expiry.at)),
             granted: granted(words, connection),
+            disconnect: words.text("disconnect"),
+            confirm: words.message("confirm"),
+            confirm_yes: words.text("confirm-yes"),
         }
     }
 }
 
 /// What the merchant has granted, in words.
-fn granted(words: &Words, connection: &Connection) -> Option<String> {
-    let names: Vec<_> = connection.scopes.as_ref()?.iter().filter_map(words.scope).collect();
+fn granted(words: Spoken<'_>, connection: &Connection) -> Option<String> {
+    let names: Vec<_> = connection.scopes.as_ref()?.iter().filter_map(|name| words.scope(name)).collect();
     (!names.is_empty()).then(|| names.join(", "))
 }
 
@@ -162,9 +203,14 @@ pub(super) mod tests {
     use crate::domain::{Account, Cadence, Expiry, OfflineReason, UserId};
     use crate::pages::render;
     use crate::providers::{Registered, Registry as _};
+    use crate::texts::Language;
 
-    fn words() -> &'static Words {
-        Registered.words(Provider::Vk).unwrap()
+    fn words() -> Spoken<'static> {
+        Registered.words(Provider::Vk).unwrap().spoken(Language::Russian)
+    }
+
+    fn rendered(page: &ProviderPage) -> String {
+        render(page, Language::Russian).unwrap()
     }
 
     fn now() -> Timestamp {
@@ -180,6 +226,8 @@ pub(super) mod tests {
                 sweep: SignedDuration::from_mins(15),
                 renewal: SignedDuration::from_hours(12),
             },
+            language: Language::Russian,
+            help: Help::new(None, "req-1"),
         }
     }
 
@@ -202,9 +250,13 @@ pub(super) mod tests {
         ProviderPage::new(Person::sample(), (Provider::Vk, words()), connection, &view())
     }
 
+    fn with_error(connection: Option<&Connection>, code: &str) -> ProviderPage {
+        page(connection).with_error(code, words(), &view())
+    }
+
     #[test]
     fn a_connected_account_is_shown_with_name_number_and_time() {
-        let html = render(&page(Some(&connection()))).unwrap();
+        let html = rendered(&page(Some(&connection())));
         for part in ["Подключено", "<code>1234567</code>", "20 ноября 2026, 08:00 UTC", "Переподключить"]
         {
             assert!(html.contains(part), "{part}: {html}");
@@ -215,14 +267,14 @@ pub(super) mod tests {
 
     #[test]
     fn hostile_names_are_escaped_and_isolated() {
-        let html = render(&page(Some(&connection()))).unwrap();
+        let html = rendered(&page(Some(&connection())));
         assert!(!html.contains("<script>"), "{html}");
         assert!(html.contains("<bdi>Иван &lt;script&gt;"), "{html}");
     }
 
     #[test]
     fn without_a_connection_the_page_explains_what_it_is_for() {
-        let html = render(&page(None)).unwrap();
+        let html = rendered(&page(None));
         let asked = "Подключите ваш аккаунт ВКонтакте, чтобы система могла автоматически синхронизировать \
                      каталог товаров из Эвотор в вашу группу ВКонтакте.";
         assert!(html.contains(asked), "{html}");
@@ -234,15 +286,15 @@ pub(super) mod tests {
     fn a_broken_connection_says_why_and_what_to_do() {
         for reason in OfflineReason::ALL.iter().copied() {
             let broken = Connection { is_online: false, offline_reason: Some(reason), ..connection() };
-            let html = render(&page(Some(&broken))).unwrap();
-            assert!(html.contains((words().offline)(reason).title), "{reason:?}: {html}");
+            let html = rendered(&page(Some(&broken)));
+            assert!(html.contains(&words().offline(reason).title), "{reason:?}: {html}");
         }
     }
 
     #[test]
     fn the_button_calls_for_the_person_only_where_there_is_something_to_do() {
         let button = |connection: &Connection| {
-            let html = render(&page(Some(connection))).unwrap();
+            let html = rendered(&page(Some(connection)));
             html.contains("class=\"btn btn-primary\" href=\"/vk/connect\"")
         };
         assert!(!button(&connection()));
@@ -254,7 +306,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_late_check_and_an_end_that_is_near_are_explained() {
-        let html = |connection: &Connection| render(&page(Some(connection))).unwrap();
+        let html = |connection: &Connection| rendered(&page(Some(connection)));
         let late = html(&Connection { last_checked_at: None, ..connection() });
         assert!(late.contains("Не удаётся проверить подключение") && late.contains("Ничего делать не нужно"));
         let at = now() + SignedDuration::from_hours(3);
@@ -270,8 +322,7 @@ pub(super) mod tests {
 
     #[test]
     fn an_error_says_what_became_of_the_connection_that_there_was() {
-        let html =
-            |connection: Option<&Connection>, code: &str| render(&page(connection).with_error(code)).unwrap();
+        let html = |connection: Option<&Connection>, code: &str| rendered(&with_error(connection, code));
         let works = "Прежнее подключение работает, ничего не изменилось.";
         assert!(html(Some(&connection()), "access_denied").contains(works));
         assert!(!html(None, "access_denied").contains("Прежнее подключение"));
@@ -290,29 +341,30 @@ pub(super) mod tests {
     fn an_expiring_token_says_until_when() {
         let at = "2026-11-23T00:00:00Z".parse().unwrap();
         let expiring = Connection { expiry: Some(Expiry { at, renewable: false }), ..connection() };
-        assert!(render(&page(Some(&expiring))).unwrap().contains("23 ноября 2026, 00:00 UTC"));
+        assert!(rendered(&page(Some(&expiring))).contains("23 ноября 2026, 00:00 UTC"));
     }
 
     #[test]
     fn an_unreadable_row_still_offers_the_way_out() {
         let unreadable = Connection::unreadable(UserId::parse("shop").unwrap(), Provider::Vk);
-        assert!(render(&page(Some(&unreadable))).unwrap().contains("Переподключить"));
+        assert!(rendered(&page(Some(&unreadable))).contains("Переподключить"));
     }
 
     #[test]
     fn every_error_code_has_its_words_in_both_states() {
         for code in ErrorCode::ALL.iter().copied() {
             for connection in [None, Some(&connection())] {
-                let html = render(&page(connection).with_error(code.code())).unwrap();
-                assert!(html.contains((words().error)(code).title), "{code:?}");
+                let html = rendered(&with_error(connection, code.code()));
+                assert!(html.contains(&words().error(code).title), "{code:?}");
             }
         }
     }
 
     #[test]
     fn an_unknown_error_code_is_never_shown() {
-        let html = render(&page(None).with_error("<script>canary")).unwrap();
-        assert!(html.contains(UNKNOWN_ERROR.title) && !html.contains("canary"));
-        assert!(ErrorCode::ALL.iter().all(|code| (words().error)(*code) != UNKNOWN_ERROR));
+        let html = rendered(&with_error(None, "<script>canary"));
+        let unknown = texts(Language::Russian).text("error-unknown");
+        assert!(html.contains(&unknown) && !html.contains("canary"));
+        assert!(ErrorCode::ALL.iter().all(|code| words().error(*code).title != unknown));
     }
 }

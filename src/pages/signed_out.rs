@@ -30,8 +30,8 @@ impl Notice {
 /// The login page, where it does not redirect.
 #[derive(Serialize)]
 pub struct SignedOut {
-    title: &'static str,
-    advice: &'static str,
+    /// The key of its text.
+    notice: &'static str,
     issuer_url: Option<String>,
 }
 
@@ -42,11 +42,11 @@ impl Page for SignedOut {
 impl SignedOut {
     /// The page of a notice.
     pub fn new(notice: Notice) -> Self {
-        let (title, advice) = match notice {
-            Notice::SignedOut => ("Вы вышли из системы", "Чтобы управлять подключениями, войдите снова."),
-            Notice::SessionEnded => ("Сеанс завершён", "Войдите снова и повторите действие."),
+        let notice = match notice {
+            Notice::SignedOut => "signed-out",
+            Notice::SessionEnded => "session-ended",
         };
-        Self { title, advice, issuer_url: None }
+        Self { notice, issuer_url: None }
     }
 
     /// Offers to end the session at the issuer, too. A link, since browsers hold the redirects of a form
@@ -61,12 +61,13 @@ impl SignedOut {
 mod tests {
     use super::*;
     use crate::pages::render;
+    use crate::texts::Language;
 
     #[test]
     fn each_notice_offers_to_sign_in() {
         for notice in Notice::VARIANTS {
             assert_eq!(Notice::from_key(notice.key()), Some(*notice));
-            let html = render(&SignedOut::new(*notice)).unwrap();
+            let html = render(&SignedOut::new(*notice), Language::Russian).unwrap();
             assert!(html.contains("href=\"/login?continue\""), "{html}");
         }
     }

@@ -4,11 +4,13 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use super::Help;
+use super::texts::texts;
 use crate::domain::Cadence;
-use crate::russian::plural;
+use crate::texts::Language;
 
-/// When and where a page is viewed, and how old what it shows may be.
-#[derive(Clone, Copy, Debug)]
+/// When, where and by whom a page is viewed, and how old what it shows may be.
+#[derive(Clone, Debug)]
 pub struct View<'a> {
     /// The time now.
     pub now: Timestamp,
@@ -16,6 +18,10 @@ pub struct View<'a> {
     pub zone: &'a TimeZone,
     /// How often connections are checked.
     pub cadence: Cadence,
+    /// What the person reads.
+    pub language: Language,
+    /// Who helps with what the person cannot mend.
+    pub help: Help,
 }
 
 /// An instant for people and for machines.
@@ -27,68 +33,50 @@ pub struct DisplayTime {
     ago: Option<String>,
 }
 
-/// Genitive, as dates want them.
-const MONTHS: [&str; 12] = [
-    "января",
-    "февраля",
-    "марта",
-    "апреля",
-    "мая",
-    "июня",
-    "июля",
-    "августа",
-    "сентября",
-    "октября",
-    "ноября",
-    "декабря",
-];
-
 impl DisplayTime {
-    /// An instant in a time zone.
-    pub fn new(time: Timestamp, zone: &TimeZone) -> Self {
-        let local = time.to_zoned(zone.clone());
-        let month = MONTHS.get(usize::from(local.month().unsigned_abs()).saturating_sub(1)).unwrap_or(&"");
-        let text = format!(
-            "{} {month} {}, {:02}:{:02} {}",
-            local.day(),
-            local.year(),
-            local.hour(),
-            local.minute(),
-            zone_name(&local.strftime("%Z").to_string())
+    /// An instant where the page is viewed.
+    pub fn new(time: Timestamp, view: &View<'_>) -> Self {
+        let local = time.to_zoned(view.zone.clone());
+        let text = texts(view.language).text_with(
+            "date",
+            [
+                ("day", local.day().into()),
+                ("month", local.month().into()),
+                ("year", local.year().to_string().into()),
+                ("time", local.strftime("%H:%M").to_string().into()),
+                ("zone", local.strftime("%Z").to_string().into()),
+            ],
         );
         Self { text, iso: time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), ago: None }
     }
 
     /// An instant that lies behind whoever views the page.
     pub fn past(time: Timestamp, view: &View<'_>) -> Self {
-        Self { ago: ago(view.now.duration_since(time)), ..Self::new(time, view.zone) }
+        Self { ago: ago(view.now.duration_since(time), view.language), ..Self::new(time, view) }
     }
 }
 
 /// How long ago something was, within a day.
-fn ago(age: SignedDuration) -> Option<String> {
-    let counted =
-        |count: i64, forms: [&str; 3]| format!("{count} {} назад", plural(count.unsigned_abs(), forms));
+fn ago(age: SignedDuration, language: Language) -> Option<String> {
+    let counted = |key: &str, count: i64| texts(language).text_with(key, [("count", count.into())]);
     match (age.as_hours(), age.as_mins()) {
         (24.., _) => None,
-        (hours @ 1.., _) => Some(counted(hours, ["час", "часа", "часов"])),
-        (_, minutes @ 1..) => Some(counted(minutes, ["минуту", "минуты", "минут"])),
-        _ => Some("только что".to_owned()),
+        (hours @ 1.., _) => Some(counted("hours-ago", hours)),
+        (_, minutes @ 1..) => Some(counted("minutes-ago", minutes)),
+        _ => Some(texts(language).text("just-now")),
     }
-}
-
-/// The time zone database abbreviates in English; Moscow's time has a name that readers know.
-fn zone_name(abbreviation: &str) -> &str {
-    if abbreviation == "MSK" { "МСК" } else { abbreviation }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+    use crate::pages::provider::tests::view;
 
     #[test]
     fn what_was_within_a_day_was_so_long_ago() {
-        let minutes = |minutes| ago(SignedDuration::from_mins(minutes));
+        let minutes = |minutes| ago(SignedDuration::from_mins(minutes), Language::Russian);
         for (age, text) in [
             (0, "только что"),
             (1, "1 минуту назад"),
@@ -107,10 +95,39 @@ mod tests {
     }
 
     #[test]
+    fn numbers_agree_in_english_too() {
+        let minutes = |minutes| ago(SignedDuration::from_mins(minutes), Language::English);
+        for (age, text) in [
+            (0, "just now"),
+            (1, "1 minute ago"),
+            (21, "21 minutes ago"),
+            (60, "1 hour ago"),
+            (120, "2 hours ago"),
+        ] {
+            assert_eq!(minutes(age).as_deref(), Some(text));
+        }
+    }
+
+    #[test]
     fn times_are_of_the_place_and_the_language() {
         let time = "2026-11-22T21:05:59Z".parse().unwrap();
-        let shown = DisplayTime::new(time, &TimeZone::get("Europe/Moscow").unwrap());
-        assert_eq!(shown.text, "23 ноября 2026, 00:05 МСК");
-        assert_eq!(shown.iso, "2026-11-22T21:05:59Z");
+        let zone = TimeZone::get("Europe/Moscow").unwrap();
+        let shown = |language| DisplayTime::new(time, &View { zone: &zone, language, ..view() });
+        assert_eq!(shown(Language::Russian).text, "23 ноября 2026, 00:05 МСК");
+        assert_eq!(shown(Language::English).text, "23 November 2026, 00:05 MSK");
+        assert_eq!(shown(Language::Russian).iso, "2026-11-22T21:05:59Z");
+    }
+
+    #[test]
+    fn every_month_has_its_name() {
+        let months = |language| -> HashSet<String> {
+            let time = |month| format!("2026-{month:02}-02T00:00:00Z").parse().unwrap();
+            (1..=12).map(|month| DisplayTime::new(time(month), &View { language, ..view() }).text).collect()
+        };
+        for language in Language::ALL {
+            assert_eq!(months(*language).len(), 12);
+        }
+        assert!(months(Language::Russian).contains("2 декабря 2026, 00:00 UTC"));
+        assert!(months(Language::English).contains("2 January 2026, 00:00 UTC"));
     }
 }

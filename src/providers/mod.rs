@@ -9,14 +9,13 @@
 //! A new provider is a folder beside [`vk`], a variant of [`Provider`], and a line in the
 //! registration below.
 
-mod common_words;
 pub mod evotor;
 mod lenient;
 pub mod oauth;
 pub mod vk;
 mod words;
 
-pub use words::{Message, Words};
+pub use words::{COMMON, Message, Spoken, Words, by_name};
 
 use std::error::Error;
 use std::num::NonZeroU32;

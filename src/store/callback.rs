@@ -105,6 +105,8 @@ pub enum Saved {
 pub struct Seen {
     /// Whether there was a connection, working or not.
     pub is_connected: bool,
+    /// Whose it was, where the row says so.
+    pub account: Option<Account>,
     generation: Option<Generation>,
     gone: Option<Gone>,
 }
@@ -242,7 +244,9 @@ impl CallbackStore {
     /// Reads what is in a connection's place, before the provider is called.
     pub async fn seen(&self, user: &UserId, provider: Provider) -> Result<Seen, StoreError> {
         let connection = keys([rows::connection_key(user, provider)]);
-        let connection = connection.projection_expression(format!("{}, {}", c::USER_ID, c::GENERATION));
+        let read =
+            [c::USER_ID, c::GENERATION, c::FIRST_NAME, c::LAST_NAME, &account_id(provider.key())].join(", ");
+        let connection = connection.projection_expression(read);
         let mut found = self
             .batch
             .read(HashMap::from([
@@ -254,6 +258,7 @@ impl CallbackStore {
         let (connection, gone) = (row(&self.connections_table), row(&self.sessions_table));
         Ok(Seen {
             is_connected: connection.is_some(),
+            account: connection.as_ref().and_then(|row| rows::account(row, provider)),
             generation: connection.as_ref().and_then(rows::generation),
             gone: gone.as_ref().and_then(Gone::of),
         })

@@ -143,15 +143,14 @@ pub(super) fn connection(item: &Item) -> Option<Connection> {
     let user = UserId::parse(text(item, c::USER_ID)?)?;
     let provider = Provider::from_key(text(item, c::PROVIDER)?)?;
     let online = item.get(c::IS_ONLINE).and_then(|value| value.as_bool().ok());
-    let account = text(item, &account_id(provider.key())).filter(|_| generation(item).is_some());
-    let Some((id, is_online)) = account.zip(online) else {
+    let account = account(item, provider).filter(|_| generation(item).is_some());
+    let Some((account, is_online)) = account.zip(online) else {
         return Some(Connection::unreadable(user, provider));
     };
-    let name = |attribute| text(item, attribute).unwrap_or_default();
     Some(Connection {
         user,
         provider,
-        account: Account::new(id, name(c::FIRST_NAME), name(c::LAST_NAME)),
+        account,
         is_online: *is_online,
         offline_reason: text(item, c::OFFLINE_REASON).and_then(OfflineReason::from_code),
         connected_at: time(item, c::CONNECTED_AT),
@@ -160,6 +159,13 @@ pub(super) fn connection(item: &Item) -> Option<Connection> {
         expiry: expiry(item),
         scopes: text(item, c::SCOPES).map(Scopes::parse),
     })
+}
+
+/// The account of a connection's row.
+pub(super) fn account(item: &Item, provider: Provider) -> Option<Account> {
+    let name = |attribute| text(item, attribute).unwrap_or_default();
+    let id = text(item, &account_id(provider.key()))?;
+    Some(Account::new(id, name(c::FIRST_NAME), name(c::LAST_NAME)))
 }
 
 /// Which of the two attributes holds the time says whether the token can be renewed.

@@ -6,12 +6,13 @@ use cookie::Cookie;
 use lambda_http::Body;
 use lambda_http::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY,
-    SET_COOKIE, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    SET_COOKIE, STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use lambda_http::http::{Response, StatusCode};
 
 use crate::error_chain::chain;
-use crate::pages::{self, Page, Problem};
+use crate::pages::{self, Help, Page, Problem};
+use crate::texts::Language;
 
 /// Pages run no script and load nothing from elsewhere; forms post only to this origin.
 const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
@@ -34,9 +35,9 @@ enum Content {
 }
 
 impl Answer {
-    /// A page.
-    pub fn page<P: Page>(page: &P) -> Result<Self, Failure> {
-        Ok(Self::new(StatusCode::OK, Content::Page(pages::render(page)?)))
+    /// A page in a language.
+    pub fn page<P: Page>(page: &P, language: Language) -> Result<Self, Failure> {
+        Ok(Self::new(StatusCode::OK, Content::Page(pages::render(page, language)?)))
     }
 
     /// A page that says what is wrong with the request, or with us.
@@ -84,8 +85,8 @@ impl Answer {
         Self { status, content, cookies: Vec::new() }
     }
 
-    /// The response for API Gateway. Pages that report a problem show the correlation id.
-    pub(super) fn into_response(self, correlation_id: &str) -> Response<Body> {
+    /// The response for API Gateway. Pages that report a problem are rendered here, in the reader's language.
+    pub(super) fn into_response(self, help: &Help, language: Language) -> Response<Body> {
         let mut response = Response::new(Body::Empty);
         *response.status_mut() = self.status;
         let mut policy = Policy { referrer: "same-origin", cache: "no-store", media_type: Some(HTML) };
@@ -94,7 +95,7 @@ impl Answer {
             Content::Problem(problem) => {
                 // Sign-in's callback may end here, with a code in the address.
                 policy.referrer = "no-referrer";
-                *response.body_mut() = Body::Text(pages::problem(problem, correlation_id));
+                *response.body_mut() = Body::Text(pages::problem(problem, help, language));
             }
             Content::Redirect(location) => {
                 // On the way to and from a provider the address holds code and state.
@@ -141,7 +142,8 @@ impl Policy {
             (CACHE_CONTROL, self.cache),
         ];
         let media_type = self.media_type.map(|media_type| (CONTENT_TYPE, media_type));
-        for (name, value) in headers.into_iter().chain(media_type) {
+        let vary = (self.media_type == Some(HTML)).then_some((VARY, "Accept-Language, Cookie"));
+        for (name, value) in headers.into_iter().chain(media_type).chain(vary) {
             response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
     }

@@ -26,6 +26,10 @@ pub enum CookieName {
     State,
     /// What the person has just done, for the next page to tell.
     Done,
+    /// The correlation id of the request whose failure the next page explains.
+    Reference,
+    /// The language that the person has chosen.
+    Language,
     /// That the next sign-in must ask who the person is.
     AskAgain,
 }

@@ -15,7 +15,7 @@ use serde::Serialize;
 use tracing::Instrument as _;
 
 use super::request::{correlation_id, route_key};
-use super::{Answer, Failure};
+use super::{Answer, Failure, Frame};
 use crate::config::{ConfigError, Env};
 use crate::pages::Problem;
 use crate::platform::Platform;
@@ -63,14 +63,16 @@ fn in_lambda<F: WebFunction>(boot: impl AsyncFnOnce(&Env) -> Result<F, ConfigErr
     let env = Env::of_process();
     telemetry::init(&env);
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let frame = Frame::new(&env).inspect_err(telemetry::cannot_boot)?;
         let function = boot(&env).await.inspect_err(telemetry::cannot_boot)?;
-        lambda_http::lambda_runtime::run(service(function)).await
+        lambda_http::lambda_runtime::run(service(function, frame)).await
     })
 }
 
 /// A function as Lambda invokes it: from API Gateway's event to API Gateway's response.
 pub fn service<F: WebFunction>(
     function: F,
+    frame: Frame,
 ) -> impl Service<
     LambdaEvent<LambdaRequest>,
     Response = impl Serialize + Send + 'static,
@@ -78,16 +80,24 @@ pub fn service<F: WebFunction>(
     Future: Send,
 > + Clone
 + Send {
-    let function = Arc::new(function);
+    let answering = Arc::new((function, frame));
     let handler = service_fn(move |request| {
-        let function = Arc::clone(&function);
-        async move { Ok::<_, Infallible>(respond(&*function, request, ANSWER_WITHIN).await) }
+        let answering = Arc::clone(&answering);
+        async move {
+            let (function, frame) = &*answering;
+            Ok::<_, Infallible>(respond(function, frame, request, ANSWER_WITHIN).await)
+        }
     });
     Adapter::from(handler).map_request(normalise)
 }
 
 /// Answers even where the function fails, panics or takes longer than `within`.
-async fn respond<F: WebFunction>(function: &F, request: Request, within: Duration) -> Response<Body> {
+async fn respond<F: WebFunction>(
+    function: &F,
+    frame: &Frame,
+    request: Request,
+    within: Duration,
+) -> Response<Body> {
     let correlation_id = correlation_id(&request);
     let span = tracing::info_span!("request", correlation_id, route = route_key(&request));
     async {
@@ -105,7 +115,8 @@ async fn respond<F: WebFunction>(function: &F, request: Request, within: Duratio
             }
         };
         tracing::info!(status = answer.status().as_u16(), "answered");
-        answer.into_response(&correlation_id)
+        let answer = frame.choice(&request).into_iter().fold(answer, Answer::with_cookie);
+        answer.into_response(&frame.help(&correlation_id), frame.language(&request))
     }
     .instrument(span)
     .await
@@ -151,7 +162,10 @@ mod tests {
 
     /// The answer's status and page; it has the security headers all others have.
     async fn answer_of(function: Broken) -> (u16, String) {
-        let response = respond(&function, Request::new(Body::Empty), Duration::from_millis(1)).await;
+        let frame =
+            Frame::new(&Env::of_map([("BASE_URL".to_owned(), "https://shop.example".to_owned())].into()));
+        let frame = frame.unwrap();
+        let response = respond(&function, &frame, Request::new(Body::Empty), Duration::from_millis(1)).await;
         assert!(response.headers()["content-security-policy"].as_bytes().starts_with(b"default-src 'none'"));
         let Body::Text(page) = response.body() else { panic!("no page") };
         (response.status().as_u16(), page.clone())
@@ -161,7 +175,7 @@ mod tests {
     async fn a_panic_is_a_page_that_tells_nothing() {
         let (status, page) = answer_of(Broken { panics: true }).await;
         assert_eq!(status, 500);
-        assert!(page.contains("Что-то пошло не так") && !page.contains("may hold anything"), "{page}");
+        assert!(page.contains("Неполадка на нашей стороне") && !page.contains("may hold anything"), "{page}");
     }
 
     #[tokio::test]

@@ -5,25 +5,41 @@ use jiff::tz::TimeZone;
 use lambda_http::Request;
 
 use super::signing_in::sign_in_first;
-use super::{Answer, CookieJar, CookieName, Failure};
+use super::{Answer, CookieJar, CookieName, Failure, Frame, correlation_id, params};
 use crate::config::{ConfigError, Env};
 use crate::domain::{Cadence, Connection, Provider, ReturnTo};
-use crate::pages::{Done, JustDone, Page, Person, View};
+use crate::pages::{JustDone, Page, Person, View};
 use crate::platform::{Clock, Platform, warm_up};
 use crate::store::PageStore;
+use crate::texts::Language;
 
 /// How long the next page may take to be asked for, in seconds.
 const TOLD_WITHIN: i64 = 60;
 
+/// How long a person may take to read what went wrong and to ask for help, in seconds.
+const REFERRED_FOR: i64 = 60 * 60;
+
+/// The answer that leads to a page which explains the failure of this request.
+pub fn referring(answer: Answer, jar: &CookieJar, correlation_id: &str) -> Answer {
+    answer.with_cookie(jar.set(CookieName::Reference, correlation_id, Some(REFERRED_FOR)))
+}
+
+/// Whether a cookie holds what API Gateway or Lambda makes for a correlation id.
+fn is_correlation_id(id: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=+/".contains(&byte);
+    (1..=64).contains(&id.len()) && id.bytes().all(plain)
+}
+
 /// The answer that leads to a page which tells what the person has just done.
-pub fn telling(answer: Answer, jar: &CookieJar, done: Done, provider: Provider) -> Answer {
-    answer.with_cookie(jar.set(CookieName::Done, JustDone { done, provider }.key(), Some(TOLD_WITHIN)))
+pub fn telling(answer: Answer, jar: &CookieJar, just_done: &JustDone) -> Answer {
+    answer.with_cookie(jar.set(CookieName::Done, just_done.key(), Some(TOLD_WITHIN)))
 }
 
 /// Loads the signed-in person of a request.
 pub struct SignedInLoader {
     store: PageStore,
     jar: CookieJar,
+    frame: Frame,
     clock: Clock,
     zone: TimeZone,
     cadence: Cadence,
@@ -47,6 +63,7 @@ impl SignedInLoader {
         let loader = Self {
             store: PageStore::new(platform, env)?,
             jar: CookieJar::new(&env.base_url()?),
+            frame: Frame::new(env)?,
             clock: platform.clock.clone(),
             zone: env.display_timezone()?,
             cadence: env.cadence()?,
@@ -72,14 +89,33 @@ impl SignedInLoader {
         Ok(Ok(SignedInRequest {
             person: Person::new(&signed_in.session, &credential),
             connections: signed_in.connections,
-            view: View { now: self.clock.now(), zone: &self.zone, cadence: self.cadence },
+            view: View {
+                now: self.clock.now(),
+                zone: &self.zone,
+                cadence: self.cadence,
+                language: self.frame.language(request),
+                help: self.frame.help(&self.reference(request)),
+            },
             just_done: self.jar.get(request, CookieName::Done).and_then(|key| JustDone::from_key(&key)),
         }))
     }
 
+    /// The correlation id to quote: of the request whose failure the page explains, where one brought the person
+    /// here, or else of this one.
+    fn reference(&self, request: &Request) -> String {
+        let explains = !matches!(params(request).one("error"), Ok(None));
+        let failed = self.jar.get(request, CookieName::Reference).filter(|_| explains);
+        failed.filter(|id| is_correlation_id(id)).unwrap_or_else(|| correlation_id(request))
+    }
+
     /// The answer with a page that tells what the person has just done, if anything; once.
-    pub fn answer<P: Page>(&self, page: &P, just_done: Option<JustDone>) -> Result<Answer, Failure> {
-        let answer = Answer::page(page)?;
+    pub fn answer<P: Page>(
+        &self,
+        page: &P,
+        language: Language,
+        just_done: Option<&JustDone>,
+    ) -> Result<Answer, Failure> {
+        let answer = Answer::page(page, language)?;
         Ok(match just_done {
             Some(_) => answer.with_cookie(self.jar.clear(CookieName::Done)),
             None => answer,

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use evosync_connections::config::{ConfigError, Env};
 use evosync_connections::domain::{
-    Actor, AttemptId, ChangedBy, ErrorCode, Expiry, Generation, Provider, ReturnTo, SessionCredential,
+    Account, Actor, AttemptId, ChangedBy, ErrorCode, Expiry, Generation, Provider, ReturnTo,
+    SessionCredential,
 };
-use evosync_connections::pages::{Done, Problem};
+use evosync_connections::pages::{Done, JustDone, Problem};
 use evosync_connections::params::Params;
 use evosync_connections::platform::{Platform, warm_up};
 use evosync_connections::providers::oauth::{
@@ -19,7 +20,8 @@ use evosync_connections::providers::{Grant, PerProvider, Redeem, Registry};
 use evosync_connections::sealing::{RowIdentity, TokenKeySource, TokenKeys};
 use evosync_connections::store::{CallbackStore, Earlier, NewConnection, Saved, Seen, Spend, StoreError};
 use evosync_connections::web::{
-    Answer, Boot, CookieJar, CookieName, Failure, WebFunction, correlation_id, params, provider, telling,
+    Answer, Boot, CookieJar, CookieName, Failure, WebFunction, correlation_id, params, provider, referring,
+    telling,
 };
 use futures_util::future::join_all;
 use lambda_http::Request;
@@ -63,13 +65,13 @@ impl Function {
         params.with(vec![("state", kept)])
     }
 
-    async fn complete(&self, caller: &Caller<'_>, response: &AuthorizationResponse) -> Result<(), Stop> {
+    async fn complete(&self, caller: &Caller<'_>, response: &AuthorizationResponse) -> Result<Done, Stop> {
         // Secrets first: both the state and the code can be used only once.
         let keys = self.keys.keys().await.map_err(|error| Stop::ours(&error))?;
         caller.redeem.prepare().await.map_err(|error| Stop::ours(&error))?;
         let attempt = response.state.attempt_id();
         let seen = self.spend(caller, response, &attempt).await?;
-        let Some(seen) = seen else { return Ok(()) };
+        let Some(seen) = seen else { return Ok(Done::Connected) };
         let finished = self.finish(caller, response, &keys, seen).await;
         if let Err(stop) = &finished
             && let Err(error) = self.store.note_failure(&attempt, stop.code).await
@@ -110,7 +112,7 @@ impl Function {
         response: &AuthorizationResponse,
         keys: &TokenKeys,
         seen: Result<Seen, StoreError>,
-    ) -> Result<(), Stop> {
+    ) -> Result<Done, Stop> {
         let seen = seen.map_err(|error| Stop::ours(&error))?;
         let (granted, state) = (code(response)?.clone(), response.state.clone());
         let verifier = caller.credential.code_verifier(caller.provider, &state);
@@ -118,7 +120,19 @@ impl Function {
         let redeemed = tokio::time::timeout(PROVIDER_WITHIN, caller.redeem.redeem(exchange)).await;
         let too_slow = |_| Stop::new(ErrorCode::ProviderUnavailable, "time-out of all calls to the provider");
         let grant = redeemed.map_err(too_slow)??;
-        self.save(caller, grant, keys, &seen).await
+        let done = done(&seen, &grant.account);
+        self.save(caller, grant, keys, &seen).await.map(|()| done)
+    }
+
+    /// The answer that leads to the page which explains a failure, and knows which request failed.
+    fn stopped(
+        &self,
+        request: &Request,
+        stop: &Stop,
+        provider: Provider,
+        credential: Option<&SessionCredential>,
+    ) -> Answer {
+        referring(stop.answer(provider, credential), &self.jar, &correlation_id(request))
     }
 
     async fn save(
@@ -156,6 +170,15 @@ impl Function {
             tracing::warn!("time-out of giving back an unused grant");
         }
         Err(refused)
+    }
+}
+
+/// What the person will have done once an account is saved.
+fn done(seen: &Seen, account: &Account) -> Done {
+    match &seen.account {
+        None => Done::Connected,
+        Some(old) if old.id == account.id => Done::Reconnected,
+        Some(old) => Done::Switched(old.clone()),
     }
 }
 
@@ -224,7 +247,7 @@ impl WebFunction for Function {
                 return Ok(without_session(request, provider));
             }
             let stop = Stop::new(ErrorCode::InvalidState, "malformed callback");
-            return Ok(stop.answer(provider, None));
+            return Ok(self.stopped(request, &stop, provider, None));
         };
         let Some(credential) = &credential else {
             return Ok(without_session(request, provider));
@@ -232,18 +255,20 @@ impl WebFunction for Function {
         let correlation_id = &correlation_id(request);
         let caller = Caller { credential, provider, redeem: redeem.as_ref(), correlation_id };
         Ok(match self.complete(&caller, &response).await {
-            Ok(()) => {
+            Ok(done) => {
                 let answer = Answer::see_other(ReturnTo::Connections.path());
-                telling(answer, &self.jar, Done::Connected, provider)
+                telling(answer, &self.jar, &JustDone { done, provider })
             }
-            Err(stop) => stop.answer(provider, Some(credential)),
+            Err(stop) => self.stopped(request, &stop, provider, Some(credential)),
         })
     }
 
     /// Redirects instead of showing a page, since the URL contains code and state.
     fn cut_off(&self, request: &Request, problem: Problem) -> Answer {
         match provider(request) {
-            Some(provider) => Stop::new(ErrorCode::Storage, "time-out or panic").answer(provider, None),
+            Some(provider) => {
+                self.stopped(request, &Stop::new(ErrorCode::Storage, "time-out or panic"), provider, None)
+            }
             None => Answer::problem(problem),
         }
     }

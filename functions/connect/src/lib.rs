@@ -45,9 +45,10 @@ impl WebFunction for Function {
         let Some((provider, authorize)) = self.providers.of(provider(request)) else {
             return Ok(Answer::problem(Problem::NotFound));
         };
-        // Another site must not make a person's browser start connecting (OWASP, login CSRF).
+        // Another site must not make a person's browser start connecting (OWASP, login CSRF): its link leads to the
+        // page where the person can.
         if is_cross_site(request) {
-            return Ok(Answer::problem(Problem::Forbidden));
+            return Ok(Answer::see_other(ReturnTo::Provider(provider).path()));
         }
         let Some(credential) = self.jar.credential(request) else {
             return Ok(sign_in_first(&self.jar, ReturnTo::Provider(provider)));

@@ -38,9 +38,14 @@ impl WebFunction for Function {
             Ok(signed_in) => signed_in,
             Err(sign_in) => return Ok(sign_in),
         };
-        let connections = &signed_in.connections;
-        let page = Dashboard::new(signed_in.person, &self.words, connections, &signed_in.view);
-        self.signed_in
-            .answer(&page.telling(signed_in.just_done, &self.words, connections), signed_in.just_done)
+        let (connections, view) = (&signed_in.connections, &signed_in.view);
+        let just_done = signed_in.just_done.as_ref();
+        let page = Dashboard::new(signed_in.person, &self.words, connections, view).telling(
+            just_done,
+            &self.words,
+            connections,
+            view,
+        );
+        self.signed_in.answer(&page, view.language, just_done)
     }
 }

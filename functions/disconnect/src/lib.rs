@@ -2,7 +2,7 @@
 
 use evosync_connections::config::{BaseUrl, ConfigError, Env};
 use evosync_connections::domain::{ErrorCode, Provider, ReturnTo, SessionCredential};
-use evosync_connections::pages::{Done, Notice, Problem};
+use evosync_connections::pages::{Done, JustDone, Notice, Problem};
 use evosync_connections::platform::{Platform, warm_up};
 use evosync_connections::providers::Registry;
 use evosync_connections::store::{DisconnectStore, Removed};
@@ -32,7 +32,7 @@ impl Function {
             // Idempotent: a person may repeat the request after a lost response.
             Removed::Removed => {
                 let answer = Answer::see_other(ReturnTo::Provider(provider).path());
-                return Ok(telling(answer, &self.jar, Done::Disconnected, provider));
+                return Ok(telling(answer, &self.jar, &JustDone { done: Done::Disconnected, provider }));
             }
             Removed::TooMany => {
                 count_failure(ErrorCode::TooManyAttempts);

@@ -20,8 +20,8 @@ use evosync_connections::retry::Retry;
 use evosync_connections::store::{PendingSignIn, SignInStore};
 use evosync_connections::telemetry::{SessionEvent, record_session};
 use evosync_connections::web::{
-    Answer, Boot, CookieJar, CookieName, Failure, FormPost, WebFunction, check_form_post, is_cross_site,
-    params, path, sign_in_again,
+    Answer, Boot, CookieJar, CookieName, Failure, FormPost, Frame, WebFunction, check_form_post,
+    is_cross_site, params, path, sign_in_again,
 };
 use lambda_http::Request;
 
@@ -45,6 +45,7 @@ pub struct Function {
     issuer: Issuer,
     base: BaseUrl,
     jar: CookieJar,
+    frame: Frame,
     entropy: Entropy,
     retry: Retry,
 }
@@ -59,7 +60,7 @@ impl Function {
         let notice = self.jar.get(request, CookieName::Notice).and_then(|notice| Notice::from_key(&notice));
         let asked_to_continue = matches!(params(request).one("continue"), Ok(Some(_)));
         match notice {
-            Some(notice) if !asked_to_continue => self.stop_to_say(notice).await,
+            Some(notice) if !asked_to_continue => self.stop_to_say(request, notice).await,
             _ => self.send_to_issuer(request).await,
         }
     }
@@ -71,12 +72,12 @@ impl Function {
         }
     }
 
-    async fn stop_to_say(&self, notice: Notice) -> Result<Answer, Failure> {
+    async fn stop_to_say(&self, request: &Request, notice: Notice) -> Result<Answer, Failure> {
         let issuer_url = match notice {
             Notice::SignedOut => self.issuer.sign_out_url().await,
             Notice::SessionEnded => None,
         };
-        Answer::page(&SignedOut::new(notice).with_issuer_url(issuer_url))
+        Answer::page(&SignedOut::new(notice).with_issuer_url(issuer_url), self.frame.language(request))
     }
 
     async fn send_to_issuer(&self, request: &Request) -> Result<Answer, Failure> {
@@ -129,6 +130,7 @@ impl Boot for Function {
             store: SignInStore::new(platform, env)?,
             issuer: Issuer::new(platform, env.oidc()?, base.join("/login/callback"))?,
             jar: CookieJar::new(&base),
+            frame: Frame::new(env)?,
             base,
             entropy: platform.entropy.clone(),
             retry: Retry::new(platform, UNDER_WAY_POLICY),

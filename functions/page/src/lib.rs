@@ -42,13 +42,14 @@ impl WebFunction for Function {
             Ok(signed_in) => signed_in,
             Err(sign_in) => return Ok(sign_in),
         };
-        let connection = signed_in.connections.first();
-        let page = ProviderPage::new(signed_in.person, (provider, words), connection, &signed_in.view);
+        let (connection, view) = (signed_in.connections.first(), &signed_in.view);
+        let (words, just_done) = (words.spoken(view.language), signed_in.just_done.as_ref());
+        let page = ProviderPage::new(signed_in.person, (provider, words), connection, view);
         let page = match error {
-            Some(code) => page.with_error(code),
-            None => page.telling(signed_in.just_done, connection),
+            Some(code) => page.with_error(code, words, view),
+            None => page.telling(just_done, words, connection),
         };
-        self.signed_in.answer(&page, signed_in.just_done)
+        self.signed_in.answer(&page, view.language, just_done)
     }
 }
 

@@ -27,7 +27,7 @@ async fn parameters_that_cannot_be_read_in_one_way_get_a_400_page() {
     for query in ["error=a&error=b", "error=%FF", "error=%C3%28", &format!("error={}", "a".repeat(5_000))] {
         let page = merchant.open(&format!("/vk?{query}")).await;
         assert_eq!(page.status, 400);
-        assert!(page.text().contains("Запрос не распознан"));
+        assert!(page.text().contains("Не удалось открыть страницу"));
     }
 }
 
@@ -41,7 +41,7 @@ async fn a_parameter_nobody_reads_spoils_no_page() {
             assert_eq!(page.status, 200, "{path} {query}");
         }
         let page = merchant.open(&format!("/vk?{query}&error=access_denied")).await;
-        assert!(page.text().contains("Вы отказали в доступе"), "{query}");
+        assert!(page.text().contains("Доступ не разрешён"), "{query}");
     }
 }
 
@@ -134,7 +134,7 @@ async fn a_body_of_megabytes_is_refused_and_changes_nothing() {
     let form = merchant.open("/vk").await.form("/vk/disconnect");
     let page = merchant.browser.submit(form.with("filler", &"a".repeat(5_000_000))).await;
     assert_eq!(page.status, 413);
-    assert!(page.text().contains("Слишком большой запрос"));
+    assert!(page.text().contains("Отправлено слишком много данных"));
     assert!(merchant.dashboard().await.contains("Подключено"));
 }
 

@@ -39,7 +39,10 @@ async fn connecting_sends_the_person_to_vk_with_the_documented_parameters() {
         test.stack.vk().url() + "/authorize"
     );
     let names: Vec<_> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
-    assert_eq!(names, ["client_id", "redirect_uri", "response_type", "scope", "state", "display", "v"]);
+    assert_eq!(
+        names,
+        ["client_id", "redirect_uri", "response_type", "scope", "state", "display", "v", "revoke"]
+    );
     assert_eq!(parameter(url.as_str(), "redirect_uri"), test.url("/vk/callback"));
     assert_eq!(parameter(url.as_str(), "response_type"), "code");
     assert_eq!(parameter(url.as_str(), "scope"), "market groups offline");
@@ -76,7 +79,7 @@ async fn an_unknown_state_is_an_error_page_and_vk_is_not_asked() {
     for url in bad {
         let page = merchant.browser.come_from_elsewhere(&url).await;
         assert_eq!(page.path(), "/vk?error=invalid_state", "{url}");
-        assert!(page.text().contains("Не удалось подтвердить попытку подключения"));
+        assert!(page.text().contains("Подключение не завершено"));
     }
     assert!(test.stack.vk().take_calls().is_empty());
     assert!(merchant.browser.come_from_elsewhere(&callback).await.text().contains("Подключено"));
@@ -339,7 +342,7 @@ async fn a_refusal_at_vk_is_shown_and_does_not_change_the_connection() {
     let callback = merchant.refuse(&consent).await;
     let page = merchant.browser.come_from_elsewhere(&callback).await;
     assert_eq!(page.path(), "/vk?error=access_denied");
-    assert!(page.text().contains("Вы отказали в доступе") && page.text().contains("Подключено"));
+    assert!(page.text().contains("Доступ не разрешён") && page.text().contains("Подключено"));
     let again = merchant.browser.come_from_elsewhere(&callback).await;
     assert_eq!(again.path(), "/vk?error=access_denied", "whoever reloads reads the same");
 }
@@ -528,8 +531,9 @@ async fn a_phone_gets_vks_page_for_phones() {
 async fn another_site_cannot_make_a_browser_start_connecting() {
     let (test, merchant) = TestStack::signed_in().await;
     let page = merchant.browser.come_from_elsewhere(&test.url("/vk/connect")).await;
-    assert_eq!(page.status, 403);
-    assert!(page.text().contains("Действие не подтверждено"));
+    assert_eq!((page.path().as_str(), page.status.as_u16()), ("/vk", 200), "where the person can start");
+    let attempts = test.sessions().rows().await;
+    assert!(attempts.iter().all(|row| !text(row, "id").starts_with("attempt:")), "{attempts:?}");
 }
 
 #[tokio::test]
@@ -560,7 +564,7 @@ async fn a_person_whose_session_ended_at_vk_signs_in_and_reads_why() {
     let form = sign_in.form("/authorize").with("person", ROMASHKA);
     let page = merchant.browser.submit(form).await;
     assert_eq!(page.path(), "/vk?error=session_expired");
-    assert!(page.text().contains("Сеанс завершился раньше"));
+    assert!(page.text().contains("Сеанс закончился во время подключения"));
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ async fn a_form_of_an_ended_session_leads_to_the_login_page_which_says_so() {
     assert_eq!((page.status.as_u16(), page.location()), (303, test.url("/login")));
     let page = merchant.browser.open(&page.location()).await;
     assert_eq!(page.status, 200, "the chain of redirects ends on our own page");
-    assert!(page.text().contains("Сеанс завершён"));
+    assert!(page.text().contains("Сеанс закончился"));
     let merchant = test.merchant(ROMASHKA).await;
     assert!(merchant.open("/vk").await.text().contains("Анна"), "nothing was disconnected");
 }

@@ -90,7 +90,7 @@ async fn an_extra_root_is_trusted_at_every_endpoint_of_evotor() {
     let (evotor, root) = Host::certified_privately(good_answer).await;
     let caller = Caller::of(&evotor.url).await.with("EVOTOR_EXTRA_CA", &root);
     assert_eq!(caller.check().await.liveness, Liveness::Alive);
-    assert_eq!(caller.redeem().await.unwrap().account.first_name, "1 магазин: Лавка");
+    assert_eq!(caller.redeem().await.unwrap().account.first_name, "Лавка");
     let Renewal::Renewed(renewed) = caller.renew().await else { panic!("not renewed") };
     assert_eq!(renewed.tokens.access.secret(), "new-token");
     assert_eq!(renewed.tokens.refresh.unwrap().secret(), "refresh-token", "the old one stays in force");
@@ -137,7 +137,7 @@ async fn a_list_of_a_thousand_shops_is_read_and_one_without_end_is_not() {
     let evotor = Host::start(move |_| list(1_000).into_response()).await;
     let answer = Caller::of(&evotor.url).await.check().await;
     assert_eq!(answer.liveness, Liveness::Alive);
-    assert!(answer.account.unwrap().first_name.starts_with("1000 магазинов: Лавка, Лавка"));
+    assert_eq!(answer.account.unwrap().last_name, "1000");
     let evotor = Host::start(move |_| list(5_000).into_response()).await;
     assert_eq!(Caller::of(&evotor.url).await.check().await.liveness, Liveness::Unknown(Unknown::Transient));
 }

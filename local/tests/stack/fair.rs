@@ -12,27 +12,19 @@ use evosync_connections::providers::oauth::{
     AuthorizationRequest, AuthorizationResponse, Exchange, GrantedCode, Outcome,
 };
 use evosync_connections::providers::{
-    Authorize, Built, Check, CheckAnswer, Grant, Message, Redeem, Refusal, Registry, Renew, Revoke, Revoked,
-    Subject, Words,
+    Authorize, Built, COMMON, Check, CheckAnswer, Grant, Redeem, Refusal, Registry, Renew, Revoke, Revoked,
+    Subject, Words, by_name,
 };
 use evosync_connections::secrets::SecretError;
+use evosync_connections::texts::Catalogues;
 use futures_util::future::BoxFuture;
 use jiff::SignedDuration;
 use serde_json::Value;
 
 static WORDS: Words = Words {
-    title: "Ярмарка",
     icon: "<svg></svg>",
-    account: "Торговец",
-    account_id: Some("Номер места"),
-    purpose: "Занять место",
-    invitation: "Займите место на ярмарке.",
-    steps: &["Вы выберете место."],
-    connect: "Занять место",
-    disconnect: "Освободить место",
-    scope: |_| None,
-    error: |code| Message::new("Место не занято", code.code()),
-    offline: |reason| Message::new("Место потеряно", reason.code()),
+    account: by_name,
+    texts: Catalogues::new(&[|_| include_str!("fair.ftl"), COMMON]),
 };
 
 /// The fair, in the place of every provider. Clones are one fair.

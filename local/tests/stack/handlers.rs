@@ -42,7 +42,7 @@ async fn page_shows_the_words_of_an_error_code() {
     let (test, cookie) = signed_in().await;
     let event = event("GET /vk", "error=no_token", &[&cookie]);
     let answer = test.stack.invoke("page", &event).await.unwrap();
-    assert!(answer["body"].as_str().unwrap().contains("ВКонтакте не выдал доступ"));
+    assert!(answer["body"].as_str().unwrap().contains("ВКонтакте не передаёт доступ"));
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ async fn a_merchant_connects_sees_it_break_reconnects_and_disconnects() {
     assert!(merchant.dashboard().await.contains("Подключено"), "nobody has asked VK yet");
     test.stack.sweep().await.unwrap();
     assert!(merchant.dashboard().await.contains("Нужно переподключить"));
-    assert!(merchant.open("/vk").await.text().contains("ВКонтакте больше не принимает доступ"));
+    assert!(merchant.open("/vk").await.text().contains("Доступ к аккаунту отозван"));
 
     assert!(merchant.connect(ANNA).await.text().contains("Подключено"));
     test.stack.sweep().await.unwrap();
@@ -55,7 +55,9 @@ async fn one_vk_account_may_serve_two_merchants() {
 async fn another_account_may_take_the_place_of_the_first() {
     let (_test, merchant) = TestStack::connected().await;
     let page = merchant.connect(IVAN).await.text();
-    assert!(page.contains("Иван Петров") && !page.contains("Анна"), "{page}");
+    assert!(page.contains("Теперь подключён аккаунт « Иван Петров » вместо « Анна Смирнова »."), "{page}");
+    let dashboard = merchant.dashboard().await;
+    assert!(dashboard.contains("Иван Петров") && !dashboard.contains("Анна"), "told once: {dashboard}");
 }
 
 #[tokio::test]
@@ -66,7 +68,7 @@ async fn after_three_quarters_of_an_hour_without_an_answer_the_dashboard_turns_a
         test.clock.advance(jiff::SignedDuration::from_mins(15));
         test.stack.sweep().await.unwrap();
     }
-    assert!(merchant.dashboard().await.contains("Давно не проверялось"));
+    assert!(merchant.dashboard().await.contains("Проверка задерживается"));
     test.stack.vk().set_fault(local::vk::Fault::None);
     test.stack.sweep().await.unwrap();
     assert!(merchant.dashboard().await.contains("Подключено"));
@@ -79,10 +81,10 @@ async fn what_a_person_has_done_is_told_once() {
     assert!(page.body.contains("Подключено: <bdi>Анна Смирнова</bdi>. Дальше всё"), "{}", page.text());
     assert!(!merchant.dashboard().await.contains("Дальше всё"), "and not again");
     let page = merchant.disconnect().await;
-    assert!(page.body.contains("Аккаунт <bdi>ВКонтакте</bdi> отключён. Товары больше не обновляются."));
+    assert!(page.body.contains("Аккаунт ВКонтакте отключён. Товары больше не обновляются, "));
     assert!(!merchant.open("/vk").await.text().contains("отключён"));
 
-    for forged in ["connected.vk", "connected.evotor", "disconnected.evotor", "<b>.vk"] {
+    for forged in ["connected.vk", "connected.evotor", "disconnected.evotor", "<b>.vk", "switched.vk.PGI-"] {
         merchant.browser.set_cookie("done", forged);
         let dashboard = merchant.open("/connections").await.body;
         assert!(!dashboard.contains("role=\"status\""), "{forged}");
@@ -92,7 +94,7 @@ async fn what_a_person_has_done_is_told_once() {
     assert!(!merchant.open("/vk").await.text().contains("отключён"), "of what is not so nothing is told");
     test.stack.vk().rename(ANNA, "\u{202e}Анна", "Смирнова");
     let page = merchant.connect(ANNA).await;
-    assert!(page.body.contains("Подключено: <bdi>\u{202e}Анна Смирнова</bdi>. Дальше"), "{}", page.body);
+    assert!(page.body.contains("Переподключено: <bdi>\u{202e}Анна Смирнова</bdi>."), "{}", page.body);
     test.stack.vk().revoke_tokens(ANNA);
     test.stack.sweep().await.unwrap();
     merchant.browser.set_cookie("done", "connected.vk");

@@ -125,8 +125,9 @@ async fn not_found() {
 
 #[tokio::test]
 async fn forbidden() {
-    let (test, merchant) = TestStack::signed_in().await;
-    assert_snapshot!(shown(&merchant.browser.come_from_elsewhere(&test.url("/vk/connect")).await));
+    let (_test, merchant) = TestStack::connected().await;
+    let form = merchant.open("/vk").await.form("/vk/disconnect").without("csrf");
+    assert_snapshot!(shown(&merchant.browser.submit(form).await));
 }
 
 #[tokio::test]

@@ -82,7 +82,7 @@ async fn a_lapsed_token_that_can_be_renewed_turns_nobody_red() {
     // A day has the session's end; half a day and three sweeps are the last proof's.
     test.clock.advance(SignedDuration::from_mins(12 * 60 + 46));
     let merchant = test.merchant(ROMASHKA).await;
-    assert!(merchant.dashboard().await.contains("Давно не проверялось"), "amber, for nobody asked");
+    assert!(merchant.dashboard().await.contains("Проверка задерживается"), "amber, for nobody asked");
     test.stack.sweep().await.unwrap();
     assert_eq!(fair.asked.lock().unwrap().len(), 1, "the provider decides, not the clock");
     assert!(merchant.dashboard().await.contains("Подключено"));

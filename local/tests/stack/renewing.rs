@@ -117,7 +117,7 @@ async fn a_lost_answer_is_not_asked_for_again_while_anything_is_left_to_lose() {
     let row = test.connections().row().await;
     assert_eq!(text(&row, "offline_reason"), "renewal_lost");
     let page = test.merchant(ROMASHKA).await.open("/vk").await.text();
-    assert!(page.contains("Продлить доступ не удалось"), "{page}");
+    assert!(page.contains("Доступ не продлён"), "{page}");
     let metrics = logged_by("metrics");
     assert!(metrics.iter().any(|line| line["fields"]["RenewalsLost"] == 1));
 }

@@ -156,7 +156,7 @@ async fn signing_out_ends_the_session_and_its_open_attempts() {
     let callback = merchant.allow(&consent, ANNA).await;
     let cookie = merchant.browser.cookie("session").unwrap();
     let page = merchant.sign_out().await;
-    assert!(page.text().contains("Вы вышли из системы"), "{}", page.text());
+    assert!(page.text().contains("Вы вышли из EvoSync"), "{}", page.text());
     assert_eq!(merchant.browser.cookie("session"), None);
 
     merchant.browser.set_cookie("session", &cookie);

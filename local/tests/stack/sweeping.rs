@@ -225,7 +225,7 @@ async fn a_token_moved_to_another_row_opens_nowhere_and_asks_for_reconnection() 
     assert_eq!((count(&summary, "dead"), count(&summary, "unreadable")), (2, 2));
     assert!(test.stack.vk().take_calls().is_empty());
     let merchant = test.merchant(ROMASHKA).await;
-    assert!(merchant.open("/vk").await.text().contains("Сохранённый доступ повреждён"));
+    assert!(merchant.open("/vk").await.text().contains("Нужно подключить аккаунт заново"));
 }
 
 #[tokio::test]

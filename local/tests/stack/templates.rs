@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use evosync_connections::config::{ConfigError, Env};
 use evosync_connections::platform::Platform;
 use evosync_connections::providers::Registered;
-use evosync_connections::web::{ANSWER_WITHIN, Boot};
+use evosync_connections::web::{ANSWER_WITHIN, Boot, Frame};
 use local::cloudformation::Template;
 
 use crate::support::TestStack;
@@ -136,6 +136,9 @@ async fn a_setting_that_a_flow_of_vk_lacks_stops_the_boot_and_is_named() {
 
 async fn boot(function: &str, env: &Env, platform: &Platform) -> Result<(), ConfigError> {
     let registry = &Registered;
+    if !["events", "health-check", "revoke", "token"].contains(&function) {
+        Frame::new(env)?;
+    }
     match function {
         "assets" => Ok(()),
         "callback" => callback::Function::boot(env, platform, registry).await.map(drop),

@@ -103,7 +103,7 @@ impl Stores {
     pub(super) fn account(&self) -> Account {
         let names: Vec<&str> = self.stores.iter().map(|(_, name)| name.as_str()).collect();
         let id = self.stores.first().map(|(id, _)| id.as_str()).unwrap_or_default();
-        Account::new(id, &super::words::shops(&names, self.more), "")
+        super::words::account(id, &names, self.more)
     }
 }
 
@@ -200,15 +200,15 @@ mod tests {
         let page = format!(r#"{{"items":{list},"paging":{{}},"more":1}}"#);
         for body in [list, &page, &format!(r#"{{"items":{list},"paging":7}}"#)] {
             let account = read(&answer(200, body), now()).unwrap().account();
-            assert_eq!((account.id.as_str(), account.first_name.as_str()), ("a", "2 магазина: Лавка, Склад"));
+            assert_eq!((account.id.as_str(), account.first_name.as_str()), ("a", "Лавка, Склад"));
         }
     }
 
     #[test]
     fn a_list_with_further_pages_says_that_there_are_more() {
         let body = r#"{"items":[{"id":"a","name":"Лавка"}],"paging":{"next_cursor":"c"}}"#;
-        assert_eq!(name(body), "Больше 1 магазина: Лавка и другие");
-        assert_eq!(name(r#"{"items":[],"paging":{"next_cursor":""}}"#), "Магазинов пока нет");
+        assert_eq!(name(body), "Лавка, …");
+        assert_eq!(name(r#"{"items":[],"paging":{"next_cursor":""}}"#), "");
     }
 
     #[test]

@@ -32,6 +32,9 @@ impl Authorize for ClassicAuthorize {
             .append_pair("state", request.state.secret())
             .append_pair("display", display(request.device))
             .append_pair("v", &self.config.api_version);
+        if self.config.always_asks {
+            url.query_pairs_mut().append_pair("revoke", "1");
+        }
         url.into()
     }
 }

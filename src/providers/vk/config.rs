@@ -62,6 +62,9 @@ pub(super) struct AuthorizeConfig {
     pub(super) scopes: String,
     /// The API version asked for.
     pub(super) api_version: String,
+    /// Whether VK is to show its consent each time, so that a person who connects again can choose another account
+    /// (`revoke=1`).
+    pub(super) always_asks: bool,
 }
 
 /// VK's token endpoint.
@@ -156,6 +159,16 @@ impl AuthorizeConfig {
             authorize_url: env.url("VK_AUTHORIZE_URL", "https://oauth.vk.com/authorize")?,
             scopes: scopes(env)?,
             api_version: api_version(env)?,
+            always_asks: env.parsed(
+                "VK_CONSENT",
+                Some("always"),
+                "always or once",
+                |consent| match consent {
+                    "always" => Some(true),
+                    "once" => Some(false),
+                    _ => None,
+                },
+            )?,
         })
     }
 }

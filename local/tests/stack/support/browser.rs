@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use axum::http::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
+use axum::http::header::{ACCEPT_LANGUAGE, COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use axum::http::{HeaderMap, Method, StatusCode};
 use reqwest::redirect;
 use scraper::{Html, Selector};
@@ -24,6 +24,8 @@ pub(crate) struct Browser {
     /// By host and name: cookies do not tell ports apart (RFC 6265, section 8.5).
     cookies: Mutex<BTreeMap<(String, String), String>>,
     product: String,
+    /// What it sends as `Accept-Language`.
+    languages: Mutex<Option<&'static str>>,
 }
 
 /// An answer.
@@ -62,7 +64,12 @@ impl Browser {
             .redirect(redirect::Policy::none())
             .build()
             .expect("a plain client builds");
-        Self { http, cookies: Mutex::default(), product: product.to_owned() }
+        Self { http, cookies: Mutex::default(), product: product.to_owned(), languages: Mutex::default() }
+    }
+
+    /// Prefers these languages from now on.
+    pub(crate) fn prefer(&self, languages: &'static str) {
+        *self.languages.lock().unwrap_or_else(PoisonError::into_inner) = Some(languages);
     }
 
     /// Types an address in, and follows redirects.
@@ -143,6 +150,9 @@ impl Browser {
         let mut request = self.http.request(step.method.clone(), step.url.clone()).headers(step.headers);
         if step.method == Method::POST {
             request = request.form(&step.fields);
+        }
+        if let Some(languages) = *self.languages.lock().unwrap_or_else(PoisonError::into_inner) {
+            request = request.header(ACCEPT_LANGUAGE, languages);
         }
         let cookies = self.cookies_for(&step.url);
         if !cookies.is_empty() {

@@ -1,0 +1,12 @@
+title = Ярмарка
+account = Торговец
+account-id = Номер места
+purpose = Занять место
+invitation = Займите место на ярмарке.
+step-1 = Вы выберете место.
+connect = Занять место
+disconnect = Освободить место
+error-account_unavailable = Место не занято
+    .advice = account_unavailable
+offline-token_rejected = Место потеряно
+    .advice = token_rejected
