@@ -34,6 +34,8 @@ pub struct Session {
     pub user: UserId,
     /// How the header greets the person.
     pub display_name: String,
+    /// The person's time zone, by an IANA name, where sign-in told it.
+    pub zone: Option<String>,
     /// When the person signed in.
     pub created_at: Timestamp,
     /// When the person was last seen, to within what [`Session::needs_touch`] allows.
@@ -171,6 +173,7 @@ mod tests {
         Session {
             user: UserId::parse("shop|7").unwrap(),
             display_name: "Магазин".into(),
+            zone: None,
             created_at: at(created),
             last_seen_at: at(seen),
         }

@@ -56,7 +56,7 @@ impl Dashboard {
         person: Person,
         words: &PerProvider<&'static Words>,
         connections: &[Connection],
-        view: &View<'_>,
+        view: &View,
     ) -> Self {
         let connection = |provider| connections.iter().find(|connection| connection.provider == provider);
         let spoken = words.map(|_, words| words.spoken(view.language));
@@ -71,7 +71,7 @@ impl Dashboard {
         just_done: Option<&JustDone>,
         words: &PerProvider<&'static Words>,
         connections: &[Connection],
-        view: &View<'_>,
+        view: &View,
     ) -> Self {
         let told = just_done.and_then(|just_done| {
             let connection = connections.iter().find(|connection| connection.provider == just_done.provider);
@@ -87,7 +87,7 @@ impl Dashboard {
 fn needed<'a>(
     words: &PerProvider<Spoken<'_>>,
     connection: impl Fn(Provider) -> Option<&'a Connection>,
-    view: &View<'_>,
+    view: &View,
 ) -> Option<String> {
     let (mut missing, mut broken) = (Vec::new(), Vec::new());
     for (provider, words) in words.iter() {
@@ -113,7 +113,7 @@ fn all(texts: &Catalogue, things: Vec<String>) -> Option<String> {
 }
 
 impl Entry {
-    fn new(provider: Provider, words: Spoken<'_>, connection: Option<&Connection>, view: &View<'_>) -> Self {
+    fn new(provider: Provider, words: Spoken<'_>, connection: Option<&Connection>, view: &View) -> Self {
         Self {
             key: provider.key(),
             title: words.text("title"),
@@ -133,7 +133,7 @@ impl Entry {
 }
 
 impl Line {
-    fn about(connection: &Connection, view: &View<'_>) -> Self {
+    fn about(connection: &Connection, view: &View) -> Self {
         let checked = connection.last_checked_at.map(|time| DisplayTime::past(time, view));
         let at = |time| DisplayTime::new(time, view);
         let (text, time) = match connection.health(view.now, view.cadence) {

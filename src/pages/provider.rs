@@ -89,7 +89,7 @@ impl ProviderPage {
         person: Person,
         (provider, words): (Provider, Spoken<'_>),
         connection: Option<&Connection>,
-        view: &View<'_>,
+        view: &View,
     ) -> Self {
         Self {
             person,
@@ -118,7 +118,7 @@ impl ProviderPage {
     /// The same page with the words of an error code, as the address gave it. A code outside the
     /// list gets general words; nothing of the address is shown.
     #[must_use]
-    pub fn with_error(mut self, code: &str, words: Spoken<'_>, view: &View<'_>) -> Self {
+    pub fn with_error(mut self, code: &str, words: Spoken<'_>, view: &View) -> Self {
         let known = ErrorCode::from_code(code);
         let message = match known {
             Some(code) => words.error(code),
@@ -150,7 +150,7 @@ impl ProviderWords {
 }
 
 impl Connected {
-    fn new(words: Spoken<'_>, connection: &Connection, view: &View<'_>) -> Self {
+    fn new(words: Spoken<'_>, connection: &Connection, view: &View) -> Self {
         let health = connection.health(view.now, view.cadence);
         let display = |time: Option<Timestamp>| time.map(|time| DisplayTime::new(time, view));
         Self {
@@ -217,11 +217,10 @@ pub(super) mod tests {
         "2026-11-22T04:16:00Z".parse().unwrap()
     }
 
-    pub(in crate::pages) fn view() -> View<'static> {
-        const UTC: &TimeZone = &TimeZone::UTC;
+    pub(in crate::pages) fn view() -> View {
         View {
             now: now(),
-            zone: UTC,
+            zone: TimeZone::UTC,
             cadence: Cadence {
                 sweep: SignedDuration::from_mins(15),
                 renewal: SignedDuration::from_hours(12),

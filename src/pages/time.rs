@@ -11,11 +11,11 @@ use crate::texts::Language;
 
 /// When, where and by whom a page is viewed, and how old what it shows may be.
 #[derive(Clone, Debug)]
-pub struct View<'a> {
+pub struct View {
     /// The time now.
     pub now: Timestamp,
     /// Where the page's times are.
-    pub zone: &'a TimeZone,
+    pub zone: TimeZone,
     /// How often connections are checked.
     pub cadence: Cadence,
     /// What the person reads.
@@ -35,7 +35,7 @@ pub struct DisplayTime {
 
 impl DisplayTime {
     /// An instant where the page is viewed.
-    pub fn new(time: Timestamp, view: &View<'_>) -> Self {
+    pub fn new(time: Timestamp, view: &View) -> Self {
         let local = time.to_zoned(view.zone.clone());
         let text = texts(view.language).text_with(
             "date",
@@ -51,7 +51,7 @@ impl DisplayTime {
     }
 
     /// An instant that lies behind whoever views the page.
-    pub fn past(time: Timestamp, view: &View<'_>) -> Self {
+    pub fn past(time: Timestamp, view: &View) -> Self {
         Self { ago: ago(view.now.duration_since(time), view.language), ..Self::new(time, view) }
     }
 }
@@ -112,7 +112,7 @@ mod tests {
     fn times_are_of_the_place_and_the_language() {
         let time = "2026-11-22T21:05:59Z".parse().unwrap();
         let zone = TimeZone::get("Europe/Moscow").unwrap();
-        let shown = |language| DisplayTime::new(time, &View { zone: &zone, language, ..view() });
+        let shown = |language| DisplayTime::new(time, &View { zone: zone.clone(), language, ..view() });
         assert_eq!(shown(Language::Russian).text, "23 ноября 2026, 00:05 МСК");
         assert_eq!(shown(Language::English).text, "23 November 2026, 00:05 MSK");
         assert_eq!(shown(Language::Russian).iso, "2026-11-22T21:05:59Z");

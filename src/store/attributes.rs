@@ -51,6 +51,7 @@ pub(in crate::store) mod session {
     pub(in crate::store) const CREATED_AT: &str = "created_at";
     pub(in crate::store) const USER_ID: &str = "user_id";
     pub(in crate::store) const DISPLAY_NAME: &str = "display_name";
+    pub(in crate::store) const ZONE: &str = "zone";
     pub(in crate::store) const LAST_SEEN_AT: &str = "last_seen_at";
     /// A session's open attempts and when each began.
     pub(in crate::store) const ATTEMPTS: &str = "attempts";

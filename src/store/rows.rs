@@ -127,6 +127,7 @@ pub(super) fn session(item: &Item) -> Option<Session> {
     Some(Session {
         user: UserId::parse(text(item, a::USER_ID)?)?,
         display_name: text(item, a::DISPLAY_NAME).unwrap_or_default().to_owned(),
+        zone: text(item, a::ZONE).map(str::to_owned),
         created_at: epoch(item, a::CREATED_AT)?,
         last_seen_at: epoch(item, a::LAST_SEEN_AT)?,
     })

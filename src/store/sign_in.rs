@@ -80,6 +80,8 @@ pub struct NewSession<'a> {
     pub credential: &'a SessionCredential,
     /// How the header greets the person.
     pub display_name: &'a str,
+    /// The person's time zone, where the issuer tells it.
+    pub zone: Option<&'a str>,
     /// The session the browser had until now, which ends.
     pub replaces: Option<SessionId>,
 }
@@ -218,6 +220,10 @@ impl SignInStore {
             .item(a::ATTEMPTS, AttributeValue::M(HashMap::new()))
             .item(a::EXPIRES_AT, seconds(now + self.limits.absolute + KEEP_AFTER))
             .condition_expression(format!("attribute_not_exists({})", a::ID));
+        let put = match session.zone {
+            Some(zone) => put.item(a::ZONE, s(zone)),
+            None => put,
+        };
         let note = Update::builder()
             .table_name(&self.table)
             .set_key(Some(sign_in_key(state)))

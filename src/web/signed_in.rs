@@ -7,7 +7,7 @@ use lambda_http::Request;
 use super::signing_in::sign_in_first;
 use super::{Answer, CookieJar, CookieName, Failure, Frame, correlation_id, params};
 use crate::config::{ConfigError, Env};
-use crate::domain::{Cadence, Connection, Provider, ReturnTo};
+use crate::domain::{Cadence, Connection, Provider, ReturnTo, Session};
 use crate::pages::{JustDone, Page, Person, View};
 use crate::platform::{Clock, Platform, warm_up};
 use crate::store::PageStore;
@@ -46,13 +46,13 @@ pub struct SignedInLoader {
 }
 
 /// A request of a signed-in person, with what its page shows.
-pub struct SignedInRequest<'a> {
+pub struct SignedInRequest {
     /// Who it is.
     pub person: Person,
     /// The connections asked for that exist.
     pub connections: Vec<Connection>,
     /// When and where the page is viewed.
-    pub view: View<'a>,
+    pub view: View,
     /// What the person has just done, if the page is to tell it.
     pub just_done: Option<JustDone>,
 }
@@ -79,7 +79,7 @@ impl SignedInLoader {
         request: &Request,
         providers: &[Provider],
         return_to: ReturnTo,
-    ) -> Result<Result<SignedInRequest<'_>, Answer>, Failure> {
+    ) -> Result<Result<SignedInRequest, Answer>, Failure> {
         let Some(credential) = self.jar.credential(request) else {
             return Ok(Err(sign_in_first(&self.jar, return_to)));
         };
@@ -91,13 +91,19 @@ impl SignedInLoader {
             connections: signed_in.connections,
             view: View {
                 now: self.clock.now(),
-                zone: &self.zone,
+                zone: self.zone_of(&signed_in.session),
                 cadence: self.cadence,
                 language: self.frame.language(request),
                 help: self.frame.help(&self.reference(request)),
             },
             just_done: self.jar.get(request, CookieName::Done).and_then(|key| JustDone::from_key(&key)),
         }))
+    }
+
+    /// Where the person is, as far as sign-in told; or else where most are.
+    fn zone_of(&self, session: &Session) -> TimeZone {
+        let told = session.zone.as_deref().and_then(|zone| TimeZone::get(zone).ok());
+        told.unwrap_or_else(|| self.zone.clone())
     }
 
     /// The correlation id to quote: of the request whose failure the page explains, where one brought the person

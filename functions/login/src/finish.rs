@@ -81,6 +81,7 @@ impl Function {
         let session = NewSession {
             credential: &credential,
             display_name: &identity.display_name,
+            zone: identity.zone.as_deref(),
             replaces: self.jar.credential(request).map(|old| old.session_id()),
         };
         self.store.sign_in(&callback.attempt, session).await?;

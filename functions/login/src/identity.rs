@@ -8,14 +8,20 @@ use crate::id_token::Claims;
 /// The longest display name kept, in characters.
 const MAX_NAME: usize = 100;
 
+/// The longest name of a time zone kept, in bytes. The longest in use has 32.
+const LONGEST_ZONE: usize = 64;
+
 /// Who signed in.
 pub(crate) struct Identity {
     pub(crate) user: UserId,
     pub(crate) display_name: String,
+    /// The name of a time zone, as the issuer tells it.
+    pub(crate) zone: Option<String>,
 }
 
 impl Identity {
-    /// Reads a verified token's claims: the merchant from `user_claim`, and a name to greet them by.
+    /// Reads a verified token's claims: the merchant from `user_claim`, a name to greet them by, and
+    /// their time zone (`zoneinfo`).
     pub(crate) fn read(claims: &Claims, user_claim: &str) -> Result<Self, &'static str> {
         let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
         // An unverified address proves nothing: anybody could register with a merchant's address.
@@ -27,6 +33,7 @@ impl Identity {
         let names = ["name", "preferred_username", "email"].map(text);
         let name = names.into_iter().find(|name| !name.trim().is_empty()).unwrap_or(user.as_str());
         let display_name = name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
-        Ok(Self { user, display_name })
+        let zone = Some(text("zoneinfo")).filter(|zone| (1..=LONGEST_ZONE).contains(&zone.len()));
+        Ok(Self { user, display_name, zone: zone.map(str::to_owned) })
     }
 }

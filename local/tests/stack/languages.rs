@@ -1,6 +1,6 @@
 //! The language of the pages: what the browser prefers, or what the person has chosen.
 
-use crate::support::{ANNA, Page, TestStack};
+use crate::support::{ANNA, Page, ROMASHKA, TestStack};
 
 /// Where the link to the other language leads.
 fn other_language(page: &Page) -> String {
@@ -96,4 +96,21 @@ async fn what_was_just_done_is_told_in_the_persons_language() {
     assert!(page.text().contains("Connected: Анна Смирнова ."), "{}", page.text());
     let page = merchant.disconnect().await;
     assert!(page.text().contains("VK account disconnected."), "{}", page.text());
+}
+
+#[tokio::test]
+async fn times_are_in_the_zone_that_sign_in_tells() {
+    let test = TestStack::start().await;
+    for (zone, time) in [
+        (Some("Asia/Yekaterinburg"), "09:16 +05"),
+        (Some("Nowhere/Atlantis"), "07:16 МСК"),
+        (Some("../etc/passwd"), "07:16 МСК"),
+        (None, "07:16 МСК"),
+    ] {
+        test.stack.issuer().set_claim("zoneinfo", zone.map_or(serde_json::Value::Null, Into::into));
+        let merchant = test.merchant(ROMASHKA).await;
+        merchant.connect(ANNA).await;
+        let page = merchant.open("/vk").await.text();
+        assert!(page.contains(time), "{zone:?}: {page}");
+    }
 }

@@ -65,7 +65,7 @@ fn attempt(byte: u8) -> AttemptId {
 
 impl Store {
     async fn sign_in(&self, credential: &SessionCredential) {
-        let session = NewSession { credential, display_name: "Магазин", replaces: None };
+        let session = NewSession { credential, display_name: "Магазин", zone: None, replaces: None };
         let pending = PendingSignIn {
             browser: "own".into(),
             nonce: "nonce".into(),
