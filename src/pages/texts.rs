@@ -31,3 +31,21 @@ pub(super) fn in_template(
     }
     Ok(Value::from_safe_string(texts(language).text_with(key, html)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_variable_stands_for_is_escaped_unless_it_is_html() {
+        let told = |name: Value| {
+            let arguments = Kwargs::from_iter([("name", name)]);
+            in_template(Language::English, "done-connected", &arguments).unwrap().to_string()
+        };
+        assert_eq!(told(Value::from("<b>")), "Connected: &lt;b&gt;.");
+        assert_eq!(
+            told(Value::from_safe_string("<bdi>Anna</bdi>".to_owned())),
+            "Connected: <bdi>Anna</bdi>."
+        );
+    }
+}

@@ -1,5 +1,7 @@
 //! What pages tell a person beyond the state: who helps, what was just done, what comes of pressing a button.
 
+use jiff::SignedDuration;
+
 use crate::support::{ANNA, Merchant, Page, ROMASHKA, TestStack, logged, start_log};
 
 /// A stack whose pages know where its support is, and a person at it.
@@ -8,6 +10,9 @@ async fn with_support() -> (TestStack, Merchant) {
     let merchant = test.merchant(ROMASHKA).await;
     (test, merchant)
 }
+
+/// The right to goods, as VK numbers it.
+const MARKET: u32 = 1 << 27;
 
 /// The reference that a page asks to quote.
 fn reference(page: &Page) -> String {
@@ -61,6 +66,21 @@ async fn a_forged_reference_is_not_shown() {
         let page = merchant.open("/vk?error=provider_error").await;
         assert!(!page.body.contains(forged) && !reference(&page).is_empty(), "{forged}");
     }
+}
+
+#[tokio::test]
+async fn what_is_no_failure_of_a_request_quotes_this_one() {
+    let (test, merchant) = with_support().await;
+    merchant.connect(ANNA).await;
+    test.stack.vk().withdraw_right(ANNA, MARKET);
+    test.clock.advance(SignedDuration::from_hours(24));
+    test.stack.sweep().await.unwrap();
+    let merchant = test.merchant(ROMASHKA).await;
+    merchant.browser.set_cookie("reference", "an-earlier-one");
+    let page = merchant.open("/vk").await;
+    assert!(page.text().contains("Не хватает разрешений"), "{}", page.text());
+    assert!(!page.body.contains("an-earlier-one") && !reference(&page).is_empty());
+    assert!(merchant.open("/vk?error=provider_error").await.body.contains("an-earlier-one"));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The language of the pages: what the browser prefers, or what the person has chosen.
 
-use crate::support::{ANNA, Page, ROMASHKA, TestStack};
+use crate::support::{ANNA, Page, ROMASHKA, TestStack, text};
 
 /// Where the link to the other language leads.
 fn other_language(page: &Page) -> String {
@@ -98,6 +98,8 @@ async fn what_was_just_done_is_told_in_the_persons_language() {
     assert!(page.text().contains("VK account disconnected."), "{}", page.text());
 }
 
+const TOO_LONG: &str = "Area/Location/Location/Location/Location/Location/Location/Locati";
+
 #[tokio::test]
 async fn times_are_in_the_zone_that_sign_in_tells() {
     let test = TestStack::start().await;
@@ -105,6 +107,7 @@ async fn times_are_in_the_zone_that_sign_in_tells() {
         (Some("Asia/Yekaterinburg"), "09:16 +05"),
         (Some("Nowhere/Atlantis"), "07:16 МСК"),
         (Some("../etc/passwd"), "07:16 МСК"),
+        (Some(TOO_LONG), "07:16 МСК"),
         (None, "07:16 МСК"),
     ] {
         test.stack.issuer().set_claim("zoneinfo", zone.map_or(serde_json::Value::Null, Into::into));
@@ -113,4 +116,7 @@ async fn times_are_in_the_zone_that_sign_in_tells() {
         let page = merchant.open("/vk").await.text();
         assert!(page.contains(time), "{zone:?}: {page}");
     }
+    let sessions = test.sessions().rows().await;
+    assert!(sessions.iter().any(|row| row.contains_key("zone")));
+    assert!(sessions.iter().filter(|row| row.contains_key("zone")).all(|row| text(row, "zone") != TOO_LONG));
 }
