@@ -201,7 +201,7 @@ for (const [flow, echo] of [["classic", false], ["vk_id", true]]) describe(flow,
       await page.getByRole("button", { name: `Отключить аккаунт ${title}` }).click();
       const question = page.getByRole("dialog", { name: `Отключить аккаунт ${title}?` });
       await question.waitFor();
-      assert.match(await question.innerText(), /Товары перестанут обновляться/);
+      assert.match(await question.innerText(), /Товары в группе останутся, но перестанут обновляться/);
       await picture(page, `disconnecting-${key}`);
       await accessible();
       await question.getByRole("button", { name: "Не отключать" }).click();

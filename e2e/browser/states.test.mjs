@@ -118,6 +118,7 @@ describe("states", () => {
 
   test("not checked lately, and at its end soon", async () => {
     await breakDown("down");
+    await set("connected_at", inHours(-24 * 60));
     await set("last_checked_at", inHours(-3));
     await lookAt("dashboard-unverified", "/connections");
     await lookAt("vk-unverified", "/vk");
@@ -141,6 +142,17 @@ describe("states", () => {
     await set("last_name", "я".repeat(500));
     await lookAt("dashboard-long-name", "/connections");
     await lookAt("vk-long-name", "/vk");
+  });
+
+  test("everything connected, told in English", async () => {
+    await page.goto(`${stack.product}/evotor?lang=en`);
+    await page.locator('a[href="/evotor/connect"]').click();
+    await page.locator('input[name=account][value="2000001"]').check();
+    await page.getByRole("button", { name: "Установить и разрешить" }).click();
+    await look("dashboard-everything-connected-just-now", "en");
+    await connect("1000001");
+    await lookAt("dashboard-everything-connected", "/connections");
+    await lookAt("evotor-connected", "/evotor");
   });
 
   test("just disconnected", async () => {
@@ -179,7 +191,7 @@ describe("states", () => {
     await page.keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "hidden" });
     await press(/^Отключить аккаунт ВКонтакте$/);
-    await page.keyboard.press("Shift+Tab");
+    await page.keyboard.press("Tab");
     await Promise.all([page.waitForURL(/\/vk$/), page.keyboard.press("Enter")]);
     await page.getByRole("link", { name: "Подключить ВКонтакте" }).waitFor();
   });

@@ -61,7 +61,10 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         folder: folder.clone(),
         clock: clock.clone(),
         entropy: Entropy::system(),
-        parameters: HashMap::from([("VkFlow".to_owned(), arguments.vk_flow)]),
+        parameters: HashMap::from([
+            ("VkFlow".to_owned(), arguments.vk_flow),
+            ("SupportUrl".to_owned(), "mailto:support@evosync.example".to_owned()),
+        ]),
     };
     let mut stack = Stack::start(options).await?;
     stack.keep_schedule()?;

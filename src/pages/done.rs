@@ -36,6 +36,7 @@ pub(super) struct Told {
     text: Option<String>,
     /// The key of what we say otherwise.
     key: &'static str,
+    title: String,
     name: String,
     old: String,
 }
@@ -91,7 +92,7 @@ impl JustDone {
             _ => String::new(),
         };
         let name = words.account(&connection.account).filter(|_| connection.is_online)?;
-        Some(Told { text: None, key, name, old })
+        Some(Told { text: None, key, title: words.text("title"), name, old })
     }
 }
 

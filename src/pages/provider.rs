@@ -53,6 +53,8 @@ struct ProviderWords {
 struct Error {
     /// Its code, where it is one of the list.
     code: Option<&'static str>,
+    /// Whether nothing went wrong: the person has decided so.
+    is_choice: bool,
     message: Message,
 }
 
@@ -61,6 +63,7 @@ struct Connected {
     badges: Vec<Badge>,
     /// Whether it is for the person to do something.
     wants_person: bool,
+    is_broken: bool,
     trouble: Option<Message>,
     /// What the account's name is the name of.
     name_of: String,
@@ -132,7 +135,8 @@ impl ProviderPage {
         if let Some(connection) = &mut self.connection {
             connection.trouble.take_if(|trouble| trouble.title == message.title);
         }
-        Self { error: Some(Error { code: known.map(ErrorCode::code), message }), ..self }
+        let is_choice = known == Some(ErrorCode::AccessDenied);
+        Self { error: Some(Error { code: known.map(ErrorCode::code), is_choice, message }), ..self }
     }
 }
 
@@ -156,6 +160,7 @@ impl Connected {
         Self {
             badges: badges(health),
             wants_person: matches!(health, Health::Broken(_) | Health::Expiring(_)),
+            is_broken: matches!(health, Health::Broken(_)),
             trouble: match health {
                 Health::Broken(reason) => Some(words.offline(reason)),
                 Health::Expiring(_) => Some(Message::of(texts(view.language), "expiring")),
@@ -168,7 +173,10 @@ impl Connected {
             id: connection.account.known_id(),
             since: display(connection.connected_at),
             checked: connection.last_checked_at.map(|time| DisplayTime::past(time, view)),
-            broken_since: display(connection.broken_since(view.now)),
+            // The end of the access says since when.
+            broken_since: display(
+                connection.broken_since(view.now).filter(|_| !connection.has_lapsed(view.now)),
+            ),
             has_expired: connection.has_lapsed(view.now),
             // The end of a token that will be renewed is nobody's concern.
             expires: display(connection.expiry.filter(|expiry| !expiry.renewable).map(|expiry| expiry.at)),
@@ -307,11 +315,11 @@ pub(super) mod tests {
     fn a_late_check_and_an_end_that_is_near_are_explained() {
         let html = |connection: &Connection| rendered(&page(Some(connection)));
         let late = html(&Connection { last_checked_at: None, ..connection() });
-        assert!(late.contains("Не удаётся проверить подключение") && late.contains("Ничего делать не нужно"));
+        assert!(late.contains("Проверка задерживается") && late.contains("Проверим снова автоматически"));
         let at = now() + SignedDuration::from_hours(3);
         let ending = html(&Connection { expiry: Some(Expiry { at, renewable: false }), ..connection() });
         assert!(
-            ending.contains("Доступ скоро истечёт") && ending.contains("Доступ действует до"),
+            ending.contains("Доступ скоро закончится") && ending.contains("Доступ действует до"),
             "{ending}"
         );
         let ended =
@@ -322,17 +330,17 @@ pub(super) mod tests {
     #[test]
     fn an_error_says_what_became_of_the_connection_that_there_was() {
         let html = |connection: Option<&Connection>, code: &str| rendered(&with_error(connection, code));
-        let works = "Прежнее подключение работает, ничего не изменилось.";
+        let works = "Текущее подключение по-прежнему работает, ничего не изменилось.";
         assert!(html(Some(&connection()), "access_denied").contains(works));
-        assert!(!html(None, "access_denied").contains("Прежнее подключение"));
-        assert!(!html(Some(&connection()), "attempt_used").contains("Прежнее подключение"));
+        assert!(!html(None, "access_denied").contains("Текущее подключение"));
+        assert!(!html(Some(&connection()), "attempt_used").contains("Текущее подключение"));
         let broken = Connection {
             is_online: false,
             offline_reason: Some(OfflineReason::PermissionMissing),
             ..connection()
         };
         let html = html(Some(&broken), "permission_missing");
-        assert!(!html.contains("Прежнее подключение"));
+        assert!(!html.contains("Текущее подключение"));
         assert_eq!(html.matches("Не хватает разрешений").count(), 1, "said once: {html}");
     }
 

@@ -39,13 +39,10 @@ mod tests {
     #[test]
     fn what_a_variable_stands_for_is_escaped_unless_it_is_html() {
         let told = |name: Value| {
-            let arguments = Kwargs::from_iter([("name", name)]);
-            in_template(Language::English, "done-connected", &arguments).unwrap().to_string()
+            let arguments = Kwargs::from_iter([("when", Value::from("Then")), ("write", name)]);
+            in_template(Language::English, "help-without-reference", &arguments).unwrap().to_string()
         };
-        assert_eq!(told(Value::from("<b>")), "Connected: &lt;b&gt;.");
-        assert_eq!(
-            told(Value::from_safe_string("<bdi>Anna</bdi>".to_owned())),
-            "Connected: <bdi>Anna</bdi>."
-        );
+        assert_eq!(told(Value::from("<b>")), "Then, &lt;b&gt;.");
+        assert_eq!(told(Value::from_safe_string("<bdi>Anna</bdi>".to_owned())), "Then, <bdi>Anna</bdi>.");
     }
 }

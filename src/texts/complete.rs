@@ -173,5 +173,5 @@ fn each_language_is_written_in_its_own_letters() {
 fn the_name_of_a_provider_comes_into_the_texts_of_all() {
     let texts: &Catalogues = &Registered.words(Provider::Vk).unwrap().texts;
     let unavailable = texts.of(Language::English).text("error-provider_unavailable");
-    assert_eq!(unavailable, "VK isn't responding");
+    assert_eq!(unavailable, "VK isn't responding right now");
 }

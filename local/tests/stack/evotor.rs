@@ -82,7 +82,7 @@ async fn goods_wait_for_both_providers_and_the_dashboard_says_for_which() {
     let needed = async || merchant.dashboard().await;
     assert!(needed().await.contains("Товары не синхронизируются: подключите Эвотор и ВКонтакте."));
     let page = merchant.connect(ANNA).await.text();
-    assert!(page.contains("Подключено: Анна Смирнова") && !page.contains("Дальше всё"), "{page}");
+    assert!(page.contains("Подключено: ВКонтакте — Анна Смирнова") && !page.contains("Дальше всё"), "{page}");
     assert!(needed().await.contains("Товары не синхронизируются: подключите Эвотор."));
     let page = connect(&test, &merchant, SMIRNOVA).await.text();
     assert!(page.contains("Дальше всё настроится автоматически."), "{page}");
@@ -212,7 +212,7 @@ async fn what_goes_wrong_at_evotor_is_said_in_its_words() {
     let refused = merchant.refuse(&consent).await;
     let page = merchant.browser.come_from_elsewhere(&refused).await;
     assert_eq!(page.path(), "/evotor?error=access_denied");
-    assert!(page.text().contains("отменено на странице Эвотор"), "{}", page.text());
+    assert!(page.text().contains("отменено на странице Эвотора"), "{}", page.text());
 
     for (fault, code) in [
         (Fault::Down, "provider_unavailable"),
@@ -302,7 +302,7 @@ async fn a_provider_that_is_not_named_is_not_there_at_all() {
     for path in ["/evotor", "/evotor/connect", "/evotor/callback?code=c", "/evotor/callback/?code=c"] {
         let page = merchant.open(path).await;
         assert_eq!(page.status, 404, "{path}");
-        let told = |page: Page| page.text().split(" Код обращения").next().unwrap().to_owned();
+        let told = |page: Page| page.text().split(" Код для поддержки").next().unwrap().to_owned();
         assert_eq!(told(page), told(merchant.open("/nowhere").await), "{path}");
     }
     let page = merchant.open("/vk").await;

@@ -6,7 +6,7 @@ use crate::support::{ANNA, IVAN, TestStack};
 fn assert_calm(page: &crate::support::Page) {
     assert_eq!(page.status, 503, "{}", page.path());
     let text = page.text();
-    assert!(text.contains("Сервис временно недоступен") && text.contains("Код обращения"), "{text}");
+    assert!(text.contains("Сервис временно недоступен") && text.contains("Код для поддержки"), "{text}");
     for inside in ["dynamodb", "DynamoDB", "arn:", "Table", "127.0.0.1", "panicked", "Error"] {
         assert!(!page.body.contains(inside), "{inside}");
     }

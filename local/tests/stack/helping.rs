@@ -50,11 +50,7 @@ async fn an_error_that_the_person_can_mend_sends_nobody_to_support() {
 async fn without_an_address_the_page_names_the_support_and_the_reference_all_the_same() {
     let (_test, merchant) = TestStack::signed_in().await;
     let page = merchant.open("/vk?error=provider_error").await;
-    assert!(
-        page.text().contains("обратитесь в поддержку EvoSync и назовите код обращения:"),
-        "{}",
-        page.text()
-    );
+    assert!(page.text().contains("обратитесь в поддержку EvoSync и укажите код:"), "{}", page.text());
     assert!(!reference(&page).is_empty());
 }
 
@@ -96,7 +92,7 @@ async fn a_failure_of_ours_says_where_support_is() {
 async fn connecting_the_same_account_again_says_so() {
     let (_test, merchant) = TestStack::connected().await;
     let page = merchant.connect(ANNA).await;
-    assert!(page.text().contains("Переподключено: Анна Смирнова ."), "{}", page.text());
+    assert!(page.text().contains("Переподключено: ВКонтакте — Анна Смирнова ."), "{}", page.text());
 }
 
 #[tokio::test]
@@ -107,9 +103,12 @@ async fn disconnecting_is_asked_once_and_says_what_comes_of_it() {
         page.body
             .contains("type=\"button\" popovertarget=\"disconnect\">Отключить аккаунт ВКонтакте</button>")
     );
-    for words in
-        ["Отключить аккаунт ВКонтакте?", "Товары перестанут обновляться.", "Да, отключить", "Не отключать"]
-    {
+    for words in [
+        "Отключить аккаунт ВКонтакте?",
+        "Товары в группе останутся, но перестанут обновляться.",
+        "Да, отключить",
+        "Не отключать",
+    ] {
         assert!(page.text().contains(words), "{words}: {}", page.text());
     }
 }

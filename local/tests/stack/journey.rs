@@ -55,7 +55,10 @@ async fn one_vk_account_may_serve_two_merchants() {
 async fn another_account_may_take_the_place_of_the_first() {
     let (_test, merchant) = TestStack::connected().await;
     let page = merchant.connect(IVAN).await.text();
-    assert!(page.contains("Теперь подключён аккаунт « Иван Петров » вместо « Анна Смирнова »."), "{page}");
+    assert!(
+        page.contains("Подключён другой аккаунт: ВКонтакте — Иван Петров (раньше — Анна Смирнова )."),
+        "{page}"
+    );
     let dashboard = merchant.dashboard().await;
     assert!(dashboard.contains("Иван Петров") && !dashboard.contains("Анна"), "told once: {dashboard}");
 }
@@ -78,10 +81,14 @@ async fn after_three_quarters_of_an_hour_without_an_answer_the_dashboard_turns_a
 async fn what_a_person_has_done_is_told_once() {
     let (test, merchant) = TestStack::signed_in().await;
     let page = merchant.connect(ANNA).await;
-    assert!(page.body.contains("Подключено: <bdi>Анна Смирнова</bdi>. Дальше всё"), "{}", page.text());
+    assert!(
+        page.body.contains("Подключено: ВКонтакте — <bdi>Анна Смирнова</bdi>. Дальше всё"),
+        "{}",
+        page.text()
+    );
     assert!(!merchant.dashboard().await.contains("Дальше всё"), "and not again");
     let page = merchant.disconnect().await;
-    assert!(page.body.contains("Аккаунт ВКонтакте отключён. Товары больше не обновляются, "));
+    assert!(page.body.contains("Аккаунт ВКонтакте отключён. Товары в группе остались, но"));
     assert!(!merchant.open("/vk").await.text().contains("отключён"));
 
     for forged in ["connected.vk", "connected.evotor", "disconnected.evotor", "<b>.vk", "switched.vk.PGI-"] {
@@ -94,7 +101,11 @@ async fn what_a_person_has_done_is_told_once() {
     assert!(!merchant.open("/vk").await.text().contains("отключён"), "of what is not so nothing is told");
     test.stack.vk().rename(ANNA, "\u{202e}Анна", "Смирнова");
     let page = merchant.connect(ANNA).await;
-    assert!(page.body.contains("Переподключено: <bdi>\u{202e}Анна Смирнова</bdi>."), "{}", page.body);
+    assert!(
+        page.body.contains("Переподключено: ВКонтакте — <bdi>\u{202e}Анна Смирнова</bdi>."),
+        "{}",
+        page.body
+    );
     test.stack.vk().revoke_tokens(ANNA);
     test.stack.sweep().await.unwrap();
     merchant.browser.set_cookie("done", "connected.vk");

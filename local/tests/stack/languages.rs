@@ -93,7 +93,7 @@ async fn what_was_just_done_is_told_in_the_persons_language() {
     let (_test, merchant) = TestStack::signed_in().await;
     merchant.browser.prefer("en");
     let page = merchant.connect(ANNA).await;
-    assert!(page.text().contains("Connected: Анна Смирнова ."), "{}", page.text());
+    assert!(page.text().contains("Connected: VK — Анна Смирнова ."), "{}", page.text());
     let page = merchant.disconnect().await;
     assert!(page.text().contains("VK account disconnected."), "{}", page.text());
 }

@@ -18,7 +18,7 @@ const VARYING: [(&str, &str); 4] = [
     ("name=\"csrf\" value=\"", "\""),
     ("href=\"/assets/style-", "."),
     ("href=\"/assets/icon-", "."),
-    ("Код обращения: <code class=\"text-break\">", "<"),
+    ("Код для поддержки: <code class=\"text-break\">", "<"),
 ];
 
 /// The page with its status and address, and `[…]` instead of what varies.

@@ -50,12 +50,12 @@ badge-broken = Reconnect needed
 
 connections = Connections
 line-working = Working, checked { $time }
-line-expiring = Access until { $time }. Reconnect the account in good time
-line-unverified = Last checked { $time }. Nothing for you to do
-line-never-verified = Not checked yet. Nothing for you to do
-line-broken = Products not updated since { $time }. Open to mend it
-line-broken-since-unknown = Products are not updated. Open to mend it
-needed = Products are not synced: { $steps }.
+line-expiring = Access until { $time }. Reconnect before then.
+line-unverified = Last checked { $time }. We'll check again automatically.
+line-never-verified = Not checked yet. We'll check automatically.
+line-broken = Products not updated since { $time }. Open to fix it.
+line-broken-since-unknown = Products aren't updated. Open to fix it.
+needed = Products aren't syncing: { $steps }.
 needed-connect = connect { $titles }
 needed-reconnect = reconnect { $titles }
 and = { $first } and { $second }
@@ -65,16 +65,16 @@ and = { $first } and { $second }
 connected-at = Connected on
 checked-at = Last checked
 broken-since = Not working since
-granted = Access
+granted = Allowed
 access-until = Access until
 access-ended = Access ended
 reconnect = Reconnect
-unverified = We can't check this connection
-    .advice = There is nothing you need to do: we'll check again automatically. If your products stop updating, choose Reconnect.
+unverified = Check delayed
+    .advice = We'll check again automatically. Click “Reconnect” only if your products stop updating.
 expiring = Access expires soon
-    .advice = Choose Reconnect to keep your products up to date.
-kept-working = Your existing connection still works. Nothing has changed.
-kept-unverified = Your existing connection is still there. Nothing has changed.
+    .advice = Click “Reconnect” to keep your products up to date.
+kept-working = Your current connection still works. Nothing has changed.
+kept-unverified = Your current connection is still there. Nothing has changed.
 error-unknown = We couldn't connect the account
     .advice = Try again.
     .help = If it keeps happening
@@ -82,27 +82,27 @@ confirm-no = Keep connected
 
 ## What was just done
 
-done-connected = Connected: { $name }.
-done-all-set = Connected: { $name }. Everything else is set up automatically.
-done-reconnected = Reconnected: { $name }.
-done-switched = Now connected: { $name } instead of { $old }.
+done-connected = Connected: { $title } — { $name }.
+done-all-set = Connected: { $title } — { $name }. Everything else is set up automatically.
+done-reconnected = Reconnected: { $title } — { $name }.
+done-switched = Another account is connected: { $title } — { $name } (before: { $old }).
 
 ## Support
 
-help = { $when }, { $write } and quote the reference: { $reference }.
+help = { $when }, { $write } and quote this code: { $reference }.
 help-without-reference = { $when }, { $write }.
 help-write = contact support
-help-write-somewhere = contact EvoSync's support
-reference = Reference:
+help-write-somewhere = contact EvoSync support
+reference = Code for support:
 
 ## When a page cannot be shown
 
 problem-bad-request = We couldn't open this page
-    .advice = The address is incomplete or damaged. Go back to your connections and try again.
+    .advice = The link seems incomplete or broken. Go back to your connections and try again.
 problem-forbidden = Nothing was changed
     .advice = The page was out of date or open in another window. Go back to your connections and try again.
 problem-not-found = Page not found
-    .advice = The address may be wrong, or the page has been removed.
+    .advice = The address may be wrong, or the page may have been removed.
 problem-too-large = Nothing was changed
     .advice = Too much data was sent. Go back to your connections and try again.
 problem-sign-in-failed = We couldn't sign you in
@@ -118,7 +118,7 @@ retry = Try again
 ## Signing out
 
 signed-out = You've signed out of EvoSync
-    .advice = On a shared computer, close the browser. Sign in again to manage connections.
+    .advice = If you share this device, close the browser. Sign in again to manage connections.
 session-ended = Your session has ended
     .advice = Sign in and try again.
 sign-out-there = If other people use this device, { $link }.

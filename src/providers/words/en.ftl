@@ -4,9 +4,9 @@
 step-2 = Once you allow it, everything else is set up automatically.
 step-3 = You can disconnect at any time.
 
-disconnected = { title } account disconnected. Products are no longer updated; those already in your group stay there.
+disconnected = { title } account disconnected. Products in your group stay, but are no longer updated.
 confirm = Disconnect your { title } account?
-    .advice = Your products will stop updating. Those already in your group will stay. You can connect again at any time.
+    .advice = Products in your group will stay but stop updating. You can reconnect at any time.
 confirm-yes = Yes, disconnect
 
 ## Why connecting failed
@@ -24,7 +24,7 @@ error-session_expired = Your session ended while connecting
 error-provider_error = { title } interrupted the connection
     .advice = Try again.
     .help = If it keeps happening
-error-provider_unavailable = { title } isn't responding
+error-provider_unavailable = { title } isn't responding right now
     .advice = Wait a few minutes and try again.
 error-app_rejected = You can't connect { title } right now
     .advice = This is a problem on our side and we know about it. Try again in an hour.
@@ -39,8 +39,8 @@ error-storage = We couldn't save the connection
 ## Why a connection does not work
 
 offline-token_expired = Access has expired
-    .advice = Choose Reconnect to start updating your products again.
+    .advice = Click “Reconnect” to start updating your products again.
 offline-renewal_lost = Access was not renewed
-    .advice = The answer from { title } did not reach us. Choose Reconnect to get new access.
+    .advice = The answer from { title } did not reach us. Click “Reconnect” to get new access.
 offline-unreadable = Please reconnect your account
-    .advice = We can't read the saved access, which is our fault. Choose Reconnect.
+    .advice = We can't read the saved access, which is our fault. Click “Reconnect”.

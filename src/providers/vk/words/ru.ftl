@@ -16,7 +16,6 @@ scope-market = товары
 scope-groups = сообщества
 scope-photos = фотографии
 scope-wall = стена
-scope-offline = в любое время
 
 ## Почему подключить не удалось
 
