@@ -2,8 +2,10 @@
 programs that print them.
 """
 
+import re
 import subprocess
 import sys
+import tomllib
 import unittest
 
 from cloudformation import ROOT
@@ -28,6 +30,16 @@ class Documents(unittest.TestCase):
                 # A line without a space cannot be wrapped.
                 is_narrow = len(line) <= WIDTH or " " not in line.strip()
                 self.assertTrue(is_narrow, f"{path.name}:{number} has {len(line)} characters")
+
+    def test_they_ask_for_the_rust_that_the_workspace_needs(self):
+        wanted = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["rust-version"]
+        for path in ["README.md", "docs/operations.md"]:
+            self.assertEqual(set(re.findall(r"\b1\.\d\d\.\d\b", (ROOT / path).read_text())), {wanted}, path)
+
+    def test_an_operators_tools_are_pinned(self):
+        lines = (ROOT / "infra/requirements-operator.txt").read_text().splitlines()
+        pinned = dict(line.split("==") for line in lines if not line.startswith("#"))
+        self.assertEqual(pinned.keys(), {"aws-sam-cli", "boto3", "cargo-lambda", "ziglang"})
 
     def test_the_table_of_renewals_is_what_the_simulation_prints(self):
         printed = subprocess.run([sys.executable, ROOT / "bench/renewals.py"], capture_output=True, text=True, check=True)

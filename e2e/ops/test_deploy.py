@@ -1,0 +1,190 @@
+"""Runs infra/deploy as a process, with programs that stand for the AWS and SAM CLIs and for Rust's tools. What those
+make of it is tried in the emulated account (e2e/deploy); here, what stands in the way of a deployment.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import stub
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(1, str(ROOT / "e2e/infra"))
+
+from cloudformation import deployed, of_type  # noqa: E402
+
+ARN = "arn:aws:acm:eu-central-1:111122223333:certificate/0"
+MISSING = {"refuses": "An error occurred (ValidationError): Stack with id evosync-connections does not exist"}
+# A machine and an account where nothing stands in the way.
+FINE = {
+    "aws sts get-caller-identity": {"Account": "111122223333", "Arn": "arn:aws:iam::111122223333:user/operator"},
+    "aws cloudformation describe-stacks": MISSING,
+    "aws lambda get-account-settings": {"AccountLimit": {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 1000}},
+    "aws acm describe-certificate": {"Certificate": {"Status": "ISSUED", "DomainName": "shop.example"}},
+    "aws configure get region": {"refuses": ""},
+    "sam --version": "SAM CLI, version 1.170.0",
+    "rustc --version": "rustc 1.99.0 (stable)",
+    "rustc --print target-libdir": str(ROOT),
+    "git describe": "abc1234",
+    "zig version": "0.15.2",
+}
+
+
+class Deploying(unittest.TestCase):
+    def run_deploy(self, *arguments, environment=None, typed="", keep=None, **answers):
+        """Runs infra/deploy; `answers` take the place of FINE's."""
+        self.folder = keep or Path(self.enterContext(tempfile.TemporaryDirectory()))
+        if not keep:
+            stub.create(self.folder, {**FINE, **answers})
+        told = {"PATH": str(self.folder), "AWS_REGION": "eu-central-1", **(environment or {})}
+        command = [ROOT / "infra/deploy", *arguments]
+        told = {name: value for name, value in told.items() if value}
+        self.ran = subprocess.run(command, env=told, input=typed, capture_output=True, text=True, check=False)
+        return self.ran
+
+    def called(self, program):
+        return [call[1:] for call in stub.calls(self.folder) if call[0] == program]
+
+    def assert_refused(self, what, mend):
+        """That nothing was built or deployed, and that the operator reads why and what mends it."""
+        self.assertEqual(self.ran.returncode, 2, self.ran.stdout + self.ran.stderr)
+        self.assertIn(what, self.ran.stderr)
+        self.assertIn(mend, self.ran.stderr)
+        self.assertEqual([call for call in self.called("cargo") if "build" in call], [])
+        self.assertEqual([call for call in self.called("sam") if "deploy" in call], [])
+
+
+class Preflight(Deploying):
+    def test_where_nothing_stands_in_the_way_it_says_where_it_goes_builds_and_deploys(self):
+        ran = self.run_deploy("default", "--guided")
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        self.assertIn("account 111122223333, as arn:aws:iam::111122223333:user/operator\nregion eu-central-1\n", ran.stdout)
+        self.assertIn("stack evosync-connections, new", ran.stdout)
+        [build] = [call for call in self.called("cargo") if "build" in call]
+        self.assertIn("--arm64", build)
+        [deploy] = [call for call in self.called("sam") if "deploy" in call]
+        for word in ["--no-fail-on-empty-changeset", "--guided", "eu-central-1"]:
+            self.assertIn(word, deploy)
+
+    def test_only_looking_builds_and_deploys_nothing(self):
+        self.assertEqual(self.run_deploy("--check").returncode, 0, self.ran.stderr)
+        self.assertIn("nothing stands in the way", self.ran.stdout)
+        self.assertFalse([call for call in self.called("sam") if "deploy" in call])
+
+    def test_an_unknown_environment_is_refused(self):
+        self.run_deploy("nowhere")
+        self.assert_refused("samconfig.toml has no environment nowhere", "")
+
+    def test_what_is_to_be_filled_in_is_named(self):
+        self.run_deploy("staging")
+        self.assert_refused("VkClientId, UserPoolDomainPrefix, AlarmEmail", "fill them in")
+
+    def test_all_that_stands_in_the_way_is_said_at_once(self):
+        self.run_deploy("staging", **{"sam --version": {"refuses": ""}})
+        self.assert_refused("VkClientId", "the SAM CLI is not installed")
+
+    def test_a_file_of_roots_that_is_not_there_is_named(self):
+        for parameter in ["VkRootsFile", "EvotorRootsFile"]:
+            for written in [f"{parameter}=no-such.pem", f'{parameter}="no-such.pem"', f"ParameterKey={parameter},ParameterValue=no-such.pem"]:
+                self.run_deploy("default", "--parameter-overrides", "Architecture=arm64", written)
+                self.assert_refused(f"infra/roots has no no-such.pem, which {parameter} names", "infra/roots/README.md")
+
+    def test_a_region_must_be_set_and_may_be_the_profiles(self):
+        self.run_deploy(environment={"AWS_REGION": ""})
+        self.assert_refused("no region is set", "export AWS_REGION")
+        self.run_deploy("--check", environment={"AWS_REGION": ""}, **{"aws configure get region": "eu-west-1"})
+        self.assertIn("region eu-west-1", self.ran.stdout, self.ran.stderr)
+        self.run_deploy("--check", "--region", "eu-north-1")
+        self.assertIn("region eu-north-1", self.ran.stdout, self.ran.stderr)
+
+    def test_an_account_that_cannot_be_reached_is_said_so(self):
+        self.run_deploy(**{"aws sts get-caller-identity": {"refuses": "Unable to locate credentials"}})
+        self.assert_refused("cannot reach the account: Unable to locate credentials", "aws configure")
+
+    def test_a_new_account_is_no_obstacle_unless_concurrency_is_reserved(self):
+        new = {"aws lambda get-account-settings": {"AccountLimit": {"ConcurrentExecutions": 10, "UnreservedConcurrentExecutions": 10}}}
+        self.assertEqual(self.run_deploy("--check", **new).returncode, 0, self.ran.stderr)
+        self.assertIn("note: the account runs 10 functions at once", self.ran.stdout)
+        for asked, count in [("SweepReservedConcurrency=matching", 3), ("FunctionReservedConcurrency=2", 14)]:
+            self.run_deploy("default", "--parameter-overrides", asked, **new)
+            quota = f"{count} concurrent executions are to be reserved, and the account's quota of 10 leaves 0"
+            self.assert_refused(quota, "--quota-code L-B99A9384 --desired-value 1000")
+
+    def test_what_the_stack_has_reserved_already_is_not_counted_again(self):
+        full = {"aws lambda get-account-settings": {"AccountLimit": {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 100}}}
+        has = [{"ParameterKey": "SweepReservedConcurrency", "ParameterValue": "matching"}, {"ParameterKey": "SweepSegments", "ParameterValue": "2"}]
+        there = {"aws cloudformation describe-stacks": {"Stacks": [{"StackStatus": "UPDATE_COMPLETE", "Parameters": has}]}}
+        self.assertEqual(self.run_deploy("--check", **full, **there).returncode, 0, self.ran.stderr)
+        self.run_deploy("default", "--parameter-overrides", "SweepSegments=8", **full, **there)
+        self.assert_refused("6 concurrent executions are to be reserved", "service-quotas")
+
+    def test_defaults_reserve_nothing(self):
+        for function in of_type(deployed().everything(), "AWS::Lambda::Function").values():
+            self.assertNotIn("ReservedConcurrentExecutions", function)
+
+    def test_as_many_functions_are_counted_as_the_template_reserves_for(self):
+        functions = of_type(deployed(FunctionReservedConcurrency="5").everything(), "AWS::Lambda::Function").values()
+        reserving = [function for function in functions if function.get("ReservedConcurrentExecutions") == "5"]
+        self.assertIn(f"BEHIND_THE_API = {len(reserving)}\n", (ROOT / "infra/deployment/preflight.py").read_text())
+
+    def test_a_certificate_must_be_issued_here_and_for_the_domain(self):
+        domain = ["default", "--parameter-overrides", "DomainName=shop.example"]
+        certificate = {"Status": "ISSUED", "DomainName": "shop.example", "SubjectAlternativeNames": ["shop.example"]}
+        for arn, said, what, mend in [
+            (ARN.replace("eu-central-1", "us-east-1"), {}, "the certificate is in us-east-1, and the API is in eu-central-1", "aws acm request-certificate --region eu-central-1"),
+            (ARN, {"Status": "PENDING_VALIDATION"}, "the certificate is PENDING_VALIDATION", f"aws acm wait certificate-validated --certificate-arn {ARN}"),
+            (ARN, {"DomainName": "other.example", "SubjectAlternativeNames": ["*.other.example"]}, "not for shop.example", "--domain-name shop.example"),
+        ]:
+            self.run_deploy(*domain, f"CertificateArn={arn}", **{"aws acm describe-certificate": {"Certificate": {**certificate, **said}}})
+            self.assert_refused(what, mend)
+        for names in [certificate, {**certificate, "DomainName": "x", "SubjectAlternativeNames": ["*.example"]}]:
+            answers = {"aws acm describe-certificate": {"Certificate": names}}
+            self.assertEqual(self.run_deploy(*domain, f"CertificateArn={ARN}", "--check", **answers).returncode, 0, self.ran.stderr)
+
+    def test_a_stack_that_no_deployment_can_begin_from_is_named_with_the_way_out(self):
+        for state, mend in [
+            ("ROLLBACK_COMPLETE", "aws cloudformation delete-stack --stack-name evosync-connections"),
+            ("ROLLBACK_FAILED", "delete-stack"), ("DELETE_FAILED", "delete-stack"),
+            ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback"), ("UPDATE_IN_PROGRESS", "wait"),
+        ]:
+            self.run_deploy(**{"aws cloudformation describe-stacks": {"Stacks": [{"StackStatus": state}]}})
+            self.assert_refused(f"stack evosync-connections is in {state}", mend)
+        for state in ["CREATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS"]:
+            self.run_deploy("--check", **{"aws cloudformation describe-stacks": {"Stacks": [{"StackStatus": state}]}})
+            self.assertEqual(self.ran.returncode, 0, self.ran.stderr)
+
+    def test_functions_are_built_for_what_is_told_or_for_what_the_stack_has(self):
+        has = [{"ParameterKey": "Architecture", "ParameterValue": "x86_64"}]
+        there = {"aws cloudformation describe-stacks": {"Stacks": [{"StackStatus": "UPDATE_COMPLETE", "Parameters": has}]}}
+        for told, answers, flag in [
+            ([], {}, "--arm64"), ([], there, "--x86-64"),
+            (["--parameter-overrides", "Architecture=arm64"], there, "--arm64"),
+            (["--parameter-overrides", 'Architecture="x86_64"'], {}, "--x86-64"),
+        ]:
+            self.run_deploy("default", *told, **answers)
+            [build] = [call for call in self.called("cargo") if "build" in call]
+            self.assertIn(flag, build, told)
+
+    def test_an_old_or_missing_tool_is_named_with_what_installs_it(self):
+        for words, answer, what, mend in [
+            ("sam --version", "SAM CLI, version 1.120.0", "the SAM CLI is too old", "infra/setup"),
+            ("sam --version", {"refuses": ""}, "the SAM CLI is not installed", "infra/setup"),
+            ("rustc --version", "rustc 1.80.0 (x)", "or later is needed, not rustc 1.80.0", "rustup update stable"),
+            ("rustc --print target-libdir", "/nowhere/lib", "Rust cannot build for arm64", "rustup target add aarch64-unknown-linux-gnu"),
+            ("cargo lambda --version", {"refuses": "no such command"}, "cargo-lambda is not installed", "infra/setup"),
+            ("zig version", {"refuses": ""}, "zig, which links", "infra/setup"),
+        ]:
+            self.run_deploy(**{words: answer})
+            self.assert_refused(what, mend)
+
+    def test_what_is_built_already_needs_no_tools_to_build(self):
+        self.run_deploy("--check", environment={"BUILT": "built"}, **{"rustc --version": {"refuses": ""}, "zig version": {"refuses": ""}})
+        self.assertEqual(self.ran.returncode, 0, self.ran.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
