@@ -73,12 +73,17 @@ class Data(Templates):
         self.assertEqual(sessions["TimeToLiveSpecification"], {"AttributeName": "expires_at", "Enabled": True})
         self.assertNotIn("TimeToLiveSpecification", self.resources["ConnectionsTable"]["Properties"])
 
-    def test_irreplaceable_resources_outlive_the_stack(self):
-        for name in ["ConnectionsTable", "SecretsKey", "VkClientSecret", "VkServiceToken", "TokenKeys", "FunctionsLog"]:
-            self.assertEqual(self.resources[name]["DeletionPolicy"], "Retain", name)
-            self.assertEqual(self.resources[name]["UpdateReplacePolicy"], "Retain", name)
-        secret = deployed(**EVOTOR).everything()["EvotorClientSecret"]
-        self.assertEqual((secret["DeletionPolicy"], secret["UpdateReplacePolicy"]), ("Retain", "Retain"))
+    def test_irreplaceable_resources_outlive_the_stack_and_strand_nothing_where_it_never_came_to_be(self):
+        pool = {"CreateUserPool": "true", "UserPoolDomainPrefix": "evosync"}
+        resources = deployed(**EVOTOR, **pool).everything()
+        kept = {name: resource for name, resource in resources.items() if resource.get("DeletionPolicy", "Delete") != "Delete"}
+        secrets = of_type(resources, "AWS::SecretsManager::Secret").keys()
+        self.assertEqual(kept.keys(), {"ConnectionsTable", "SessionsTable", "SecretsKey", "FunctionsLog", "UserPool", *secrets})
+        # Rolling back could not delete these two, since they refuse it.
+        refusing = {"ConnectionsTable", "UserPool"}
+        for name, resource in kept.items():
+            policy = "Retain" if name in refusing else "RetainExceptOnCreate"
+            self.assertEqual((resource["DeletionPolicy"], resource["UpdateReplacePolicy"]), (policy, "Retain"), name)
 
     def test_keys_are_rotated(self):
         for name, key in of_type(self.resources, "AWS::KMS::Key").items():
@@ -584,6 +589,7 @@ class SigningIn(Templates):
         self.assertEqual(client["CallbackURLs"], ["https://shop.example/login/callback"])
         self.assertEqual(client["AllowedOAuthFlows"], ["code"])
         self.assertIs(client["GenerateSecret"], False)
+        self.assertIn("ALLOW_USER_SRP_AUTH", client["ExplicitAuthFlows"], "the managed pages sign in by it")
         users = self.one("AWS::Cognito::UserPool", resources)
         self.assertEqual(users["DeletionProtection"], "ACTIVE")
         self.assertEqual(users["AdminCreateUserConfig"], {"AllowAdminCreateUserOnly": True})
@@ -622,6 +628,7 @@ class Parameters(unittest.TestCase):
             ("DomainName", "https://shop.example"), ("DomainName", "shop"),
             ("CertificateArn", "certificate"), ("OidcClientSecretId", "issuer-secret"), ("AlarmEmail", "operator"),
             ("VkScopes", ""), ("UserPoolDomainPrefix", "Evo Sync"),
+            ("UserPoolDomainPrefix", "my-aws-shop"), ("UserPoolDomainPrefix", "amazon"), ("UserPoolDomainPrefix", "x-cognito-1"),
             ("EgressAddress", "shop.example"), ("WorkerRoleNames", "sync, import"),
             ("WorkerRoleNames", "arn:aws:iam::111122223333:role/sync"),
             ("EgressSubnetIds", "subnet-0a, subnet-0b"), ("EgressSubnetIds", "sg-0c"), ("EgressSecurityGroupIds", "subnet-0a"),
@@ -677,6 +684,22 @@ class Parameters(unittest.TestCase):
             [reason] = self.violated(**{file: "vk.pem", text: PEM})
             self.assertIn("not both", reason)
             self.assertIn(file, reason)
+
+    def test_sams_own_parser_reads_the_documented_forms_and_cuts_a_certificate_which_is_then_refused(self):
+        from samcli.cli.types import CfnParameterOverridesType
+
+        def read(written):
+            return CfnParameterOverridesType().convert(written, None, None)
+
+        environments = tomllib.loads((ROOT / "samconfig.toml").read_text())
+        for environment in ["staging", "production"]:
+            for written in environments[environment]["deploy"]["parameters"]["parameter_overrides"]:
+                [(name, value)] = read([written]).items()
+                self.assertEqual(written, f"{name}={value}")
+        self.assertEqual(read(['VkScopes="market groups"']), {"VkScopes": "market groups"})
+        cut = read([f"VkExtraCa={PEM}"])["VkExtraCa"]
+        self.assertNotEqual(cut, PEM)
+        self.assertFalse(self.accepts("VkExtraCa", cut))
 
     def test_an_existing_network_must_be_named(self):
         for missing in ["EgressSubnetIds", "EgressSecurityGroupIds"]:
