@@ -3,8 +3,11 @@
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
+import threading
+import time
 import unittest
 from datetime import datetime, timedelta, timezone
 from importlib.machinery import SourceFileLoader
@@ -128,7 +131,7 @@ class Account(unittest.TestCase):
         return sorted(row["user_id"]["S"] for row in self.dynamodb.scan(TableName="connections")["Items"])
 
     def secret(self, name):
-        return self.secrets.get_secret_value(SecretId=name)["SecretString"]
+        return self.secrets.get_secret_value(SecretId=name, VersionStage="AWSCURRENT")["SecretString"]
 
 
 def module(command):
@@ -212,6 +215,20 @@ class TokenKeys(Account):
             self.assertIn("not every function knows", answer.stderr)
         self.assertEqual((self.keys()["current"], len(self.keys())), ("1", 3))
 
+    def test_a_change_that_was_made_meanwhile_is_not_lost(self):
+        """Two operators read the same keys; the one who writes last is told, and changes nothing."""
+        command = module("token-keys")
+        read = self.secrets.get_secret_value(SecretId="keys")["VersionId"]
+        self.run_command("token-keys", "add", STACK)
+        before = self.keys()
+        with self.assertRaises(SystemExit) as refused:
+            command.put(self.secrets, "keys", read, {"current": "1", "1": "k" * 40, "2": "of the second operator"})
+        self.assertIn("changed by somebody else meanwhile", str(refused.exception))
+        self.assertEqual(self.keys(), before)
+        versions = self.secrets.list_secret_version_ids(SecretId="keys")["Versions"]
+        stages = {stage for version in versions for stage in version.get("VersionStages", [])}
+        self.assertEqual(stages, {"AWSCURRENT", "AWSPREVIOUS"})
+
     def test_no_key_is_printed(self):
         answers = [self.run_command("token-keys", command, STACK) for command in ["add", "show"]]
         shown = "".join(answer.stdout + answer.stderr for answer in answers)
@@ -249,6 +266,25 @@ class Mistakes(Account):
             self.assertLess(len(answer.stderr.strip().splitlines()), 3, answer.stderr)
 
 
+class SweepState(Account):
+    def test_one_parameter_is_changed_and_the_others_stay(self):
+        template = {"Parameters": {name: {"Type": "String"} for name in ["SweepState", "VkClientId"]}, "Resources": {
+            "Table": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": {"Ref": "SweepState"}}},
+        }, "Outputs": {name: {"Value": name} for name in ["ConnectionsTable", "TokenKeysSecretId"]}}
+        given = [{"ParameterKey": "SweepState", "ParameterValue": "ENABLED"}, {"ParameterKey": "VkClientId", "ParameterValue": "7"}]
+        stacks = self.client("cloudformation")
+        stacks.create_stack(StackName="running", TemplateBody=json.dumps(template), Parameters=given)
+        for state in ["DISABLED", "ENABLED"]:
+            answer = self.run_command("sweep-state", "running", state)
+            self.assertEqual((answer.returncode, answer.stdout), (0, f"the sweep of running is {state}\n"), answer.stderr)
+            [stack] = stacks.describe_stacks(StackName="running")["Stacks"]
+            parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack["Parameters"]}
+            self.assertEqual(parameters, {"SweepState": state, "VkClientId": "7"})
+
+    def test_no_other_state_is_known(self):
+        self.assertEqual(self.run_command("sweep-state", STACK, "OFF").returncode, 2)
+
+
 class Sweep(Account):
     def put_run(self, **attributes):
         texts = {"id": "sweep:run", "run_id": "r1", **attributes}
@@ -277,6 +313,29 @@ class Sweep(Account):
         answer = self.run_command("sweep", STACK, "--wait", "1")
         self.assertEqual((answer.returncode, answer.stdout), (1, ""))
         self.assertIn("has not ended", answer.stderr)
+
+    def test_a_function_that_does_not_answer_is_left_to_its_work_and_its_run_is_waited_for(self):
+        """As behind a NAT that has dropped the connection: nothing is asked twice, and the row tells the end."""
+        asked = []
+
+        def accept():
+            while True:
+                asked.append(silent.accept()[0])
+
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            threading.Thread(target=accept, daemon=True).start()
+            os.environ["AWS_ENDPOINT_URL_LAMBDA"] = "http://{}:{}".format(*silent.getsockname())
+            os.environ["AWS_ENDPOINT_URL"] = self.endpoint
+            self.addCleanup(os.environ.pop, "AWS_ENDPOINT_URL_LAMBDA")
+            self.addCleanup(os.environ.pop, "AWS_ENDPOINT_URL")
+            command = module("sweep")
+            command.boto3.setup_default_session(region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
+            command.PATIENCE = 1
+            self.assertIsNone(command.begin_or_join("health-check"))
+        self.assertEqual(len(asked), 1)
+        self.put_run(run_summary=json.dumps({**FINISHED, "run": "r1", "forced": True}))
+        self.assertEqual(command.run_of("sessions"), "r1")
+        self.assertEqual(command.wait_for("r1", "sessions", time.monotonic() + 5), ({**FINISHED, "run": "r1", "forced": True}, True))
 
     def test_a_mass_failure_is_let_through_for_a_while(self):
         self.put_run()
@@ -422,6 +481,26 @@ class RestoreConnections(Account):
         self.restore()
         [row] = self.dynamodb.scan(TableName="connections")["Items"]
         self.assertEqual((row["changed_by"], row["changed_in"]), ({"S": "operator"}, {"S": "restore-connections"}))
+
+    def test_lines_of_the_log_that_are_no_json_are_passed_over(self):
+        self.put_connection("anna")
+        self.as_it_was()
+        self.disconnect("anna")
+        for message in ['REPORT "audit" "disconnected" Duration: 3 ms', '["audit", "disconnected"]']:
+            event = {"timestamp": int(datetime.now(timezone.utc).timestamp() * 1000), "message": message}
+            self.logs.put_log_events(logGroupName="functions", logStreamName="disconnect", logEvents=[event])
+        answer = self.restore()
+        self.assertIn("copied 0, already there 0, disconnected since 1", answer.stdout, answer.stderr)
+
+    def test_every_day_of_the_log_is_read_once(self):
+        command, now = module("restore-connections"), datetime.now(timezone.utc)
+        read = []
+        command.audited = lambda log, begin, end: read.append((begin, end)) or set()
+        command.disconnected("functions", now - timedelta(days=35))
+        read.sort()
+        self.assertEqual((len(read), read[0][0]), (36, now - timedelta(days=35)))
+        self.assertTrue(all(end == begin for (_, end), (begin, _) in zip(read, read[1:])))
+        self.assertGreater(read[-1][1], datetime.now(timezone.utc))
 
     def test_a_tombstone_prevents_a_restoration_unless_the_row_is_newer(self):
         connected = {"anna": "2026-11-20T10:00:00Z", "boris": "2026-11-22T10:00:00Z", "vera": None}
