@@ -738,7 +738,7 @@ class Observability(Templates):
         expected = {("AWS/Lambda", "Errors", (("FunctionName", f"<{name}>"),)) for name in self.functions()}
         for name in self.functions().keys() - {"HealthCheckFunction", "EventsFunction", "RevokeFunction", "TokenFunction"}:
             expected.add(("AWS/Lambda", "Throttles", (("FunctionName", f"<{name}>"),)))
-        for name in ["5xx", "IntegrationLatency"]:
+        for name in ["4xx", "5xx", "Count", "IntegrationLatency"]:
             expected.add(("AWS/ApiGateway", name, (("ApiId", "<HttpApi>"),)))
         expected.add(("AWS/Lambda", "IteratorAge", (("FunctionName", "<EventsFunction>"),)))
         for queue in ["FailedSweeps", "SweepDeadLetters", "FailedEvents"]:
@@ -811,6 +811,14 @@ class Observability(Templates):
         shown = {metric[1] for metric in drawn if len(metric) > 2} | searched
         own = {metric for alarm in self.alarms().values() for metric in self.metrics(alarm)}
         self.assertLessEqual({name for namespace, name, _ in own if namespace == "EvoSync/Connections"}, shown)
+    def test_errors_alarm_at_one_and_are_told_once_though_they_are_seldom(self):
+        for name, alarm in self.alarms().items():
+            happens = {metric for _, metric, _ in self.metrics(alarm)}
+            if happens <= {"Errors", "Throttles"} or name in ["ConnectingFails", "AppRejectedAtConnect"]:
+                self.assertEqual((alarm["Threshold"], alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]), (1, 1, 6), name)
+        server = self.alarms()["ServerErrors"]
+        self.assertEqual((server["Threshold"], server["DatapointsToAlarm"], server["EvaluationPeriods"]), (1, 2, 3))
+
         self.assertLessEqual({"Renewed", "RenewalsRefused", "TokensIssued"}, shown)
 
 
