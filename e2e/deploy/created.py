@@ -13,6 +13,16 @@ WEB = "AWS::ApiGatewayV2::"
 WITHOUT_ROUTE = {"HealthCheckFunction", "EventsFunction", "RevokeFunction", "TokenFunction"}
 
 
+def physical_ids(aws, stack):
+    """The physical ids of a stack's resources and of those in it, by logical id."""
+    found = {}
+    for resource in aws.pages("cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=stack):
+        found[resource["LogicalResourceId"]] = resource["PhysicalResourceId"]
+        if resource["ResourceType"] == "AWS::CloudFormation::Stack":
+            found.update(physical_ids(aws, resource["PhysicalResourceId"]))
+    return found
+
+
 class Created:
     """Compares a stack in an account with the templates, resource by resource."""
 
@@ -20,9 +30,7 @@ class Created:
         self.aws = aws
         self.denied = granted(meant, "Deny")
         self.meant = {name: of for name, of in meant.everything().items() if name not in left_out}
-        self.physical = {}
-        for resource in self.resources_of(stack_name):
-            self.physical[resource["LogicalResourceId"]] = resource["PhysicalResourceId"]
+        self.physical = physical_ids(aws, stack_name)
         self.functions = {
             name: aws.client("lambda").get_function_configuration(FunctionName=self.physical[name])
             for name in of_type(self.meant, "AWS::Lambda::Function")
@@ -34,13 +42,6 @@ class Created:
             self.names[meant.parameters[name]] = name
         stream = aws.client("dynamodb").describe_table(TableName=self.physical["ConnectionsTable"])["Table"]
         self.names[stream["LatestStreamArn"]] = "ConnectionsTable.StreamArn"
-
-    def resources_of(self, stack):
-        listing = "list_stack_resources", "StackResourceSummaries"
-        for resource in self.aws.pages("cloudformation", *listing, StackName=stack):
-            yield resource
-            if resource["ResourceType"] == "AWS::CloudFormation::Stack":
-                yield from self.resources_of(resource["PhysicalResourceId"])
 
     def check(self):
         """Runs every comparison and returns their number."""

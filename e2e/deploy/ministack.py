@@ -21,7 +21,7 @@ TESTS = Path(__file__).resolve().parents[1]
 sys.path[1:1] = [str(TESTS / "lambda"), str(TESTS / "infra")]
 
 from cloudformation import deployed, load, of_type  # noqa: E402
-from created import Created  # noqa: E402
+from created import Created, physical_ids  # noqa: E402
 from emulator import emulator, resolve_as_browsers_do  # noqa: E402
 from journey import PERSON, Journey  # noqa: E402
 from journeys import ADDRESS, DeployedJourney, VkIdJourney  # noqa: E402
@@ -56,6 +56,7 @@ class Deployment:
         self.left_out = []
         self.received = None
         self.parameters = {}
+        self.first_code = None
 
     def prepare(self):
         for name in ["infra", "samconfig.toml", "template.yaml"]:
@@ -116,7 +117,60 @@ class Deployment:
         command = ["infra/deploy", "default", "--stack-name", STACK, "--no-confirm-changeset"]
         return [*command, "--parameter-overrides", *overrides]
 
+    def code_of_assets(self):
+        """The digest of a function's code, as the account has it."""
+        [function] = [found for found in self.aws.pages("lambda", "list_functions", "Functions") if "AssetsFunction" in found["FunctionName"]]
+        return function["CodeSha256"]
+
+    def parameter(self, name):
+        [stack] = self.aws.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+        return {given["ParameterKey"]: given["ParameterValue"] for given in stack["Parameters"]}[name]
+
+    def change_the_code(self):
+        """Makes the next deployment bring other code: what follows an ELF file's end is not read."""
+        self.first_code = self.code_of_assets()
+        with open(self.built / "assets/bootstrap", "ab") as binary:
+            binary.write(b"another build")
+
+    def roll_back(self):
+        assert (self.parameter("VkFlow"), self.code_of_assets() == self.first_code) == ("vk_id", False)
+        said = self.run(["infra/deploy", "default", "--stack-name", STACK, "--no-confirm-changeset", "--rollback"])
+        assert "VkFlow: 'vk_id' -> 'classic'" in said, said
+        assert (self.parameter("VkFlow"), self.code_of_assets()) == ("classic", self.first_code)
+
+    def deploy_nothing_new(self):
+        """The same once more changes nothing, and is no failure."""
+        self.run(self.deploying(self.parameters), BUILT=str(self.built))
+
+    def is_protected(self):
+        """Whether CloudFormation refuses to delete the stack."""
+        try:
+            self.aws.client("cloudformation").delete_stack(StackName=STACK)
+        except self.aws.client("cloudformation").exceptions.ClientError as error:
+            assert "TerminationProtection" in str(error), error
+            return True
+        return False
+
+    def delete_by_accident(self, created):
+        """Deletes the stack as somebody would who means it, and another stack."""
+        self.forbid_batches(created.physical)
+        stacks = self.aws.client("cloudformation")
+        stacks.update_termination_protection(StackName=STACK, EnableTerminationProtection=False)
+        # The emulator heeds what is to be kept only in a stack that is deleted by itself.
+        for stack in [created.physical["Data"], STACK]:
+            stacks.delete_stack(StackName=stack)
+            stacks.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
+
+    def take_up_what_is_left(self):
+        """Deploys the product again, with the tables and secrets that were left, by the book."""
+        printed = self.operate("kept")
+        left = dict(line.strip().strip('",').split("=", 1) for line in printed.splitlines())
+        assert len(left) == 8, printed
+        self.parameters = {**self.parameters, **left}
+        self.run(self.deploying(self.parameters), BUILT=str(self.built))
+
     def switch_to_vk_id(self):
+        self.change_the_code()
         self.run(self.deploying({**self.parameters, "VkFlow": "vk_id"}), BUILT=str(self.built))
         self.run(["infra/ops/vk-secret", "set-service-token", STACK], given=VK_SERVICE_TOKEN)
 
@@ -169,13 +223,18 @@ class Deployment:
         verb, rest = (arguments[:1], arguments[1:]) if command == "token-keys" else ((), arguments)
         return self.run([f"infra/ops/{command}", *verb, STACK, *rest])
 
-    def permit_batches(self, created):
+    def permit_batches(self, physical):
         """AWS asks for `dynamodb:PartiQLUpdate`, which the roles have. The emulator asks for another action."""
         statement = {"Effect": "Allow", "Action": "dynamodb:BatchExecuteStatement", "Resource": "*"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         policy = {"PolicyName": "what-only-the-emulator-asks-for", "PolicyDocument": document}
         for role in ["HealthCheckRole", "TokenRole"]:
-            self.aws.client("iam").put_role_policy(RoleName=created.physical[role], **policy)
+            self.aws.client("iam").put_role_policy(RoleName=physical[role], **policy)
+
+    def forbid_batches(self, physical):
+        for role in ["HealthCheckRole", "TokenRole"]:
+            policy = {"RoleName": physical[role], "PolicyName": "what-only-the-emulator-asks-for"}
+            self.aws.client("iam").delete_role_policy(**policy)
 
     def tokens(self):
         """Tokens, asked for with the role of a worker."""
@@ -236,6 +295,22 @@ def step(name, action):
     return result
 
 
+def worst_day(deployment, created, address, vk, issuer, certificate):
+    """Going back, and coming back from an accident with every connection. Returns the number of steps."""
+    step("infra/deploy goes back to the deployment before, code and parameters", deployment.roll_back)
+    step("deploying the same again is no failure", deployment.deploy_nothing_new)
+    merchant = Journey(address, vk, issuer, deployment.sweep, deployment.tokens())
+    merchant.browser.verify = certificate
+    merchant.signing_in_leads_back()
+    merchant.connecting_shows_the_account_connected()
+    assert step("a stack whose data are protected refuses to be deleted", deployment.is_protected)
+    step("the stack is deleted nevertheless", lambda: deployment.delete_by_accident(created))
+    step("infra/ops/kept and infra/deploy take up what is left", deployment.take_up_what_is_left)
+    deployment.permit_batches(physical_ids(deployment.aws, STACK))
+    step("every connection is there, and its token opens", merchant.a_sweep_finds_the_token_alive)
+    return 6
+
+
 def main():
     resolve_as_browsers_do()
     ports = simulators_ports()
@@ -248,7 +323,7 @@ def main():
             step("VK ID is refused without a stable address", deployment.refuse_vk_id_without_a_stable_address)
             created = Created(aws, STACK, deployed(**deployment.parameters), deployment.left_out)
             passed = 3 + created.check()
-            deployment.permit_batches(created)
+            deployment.permit_batches(created.physical)
             step("infra/ops/vk-secret and evotor-secret set the secrets", deployment.set_the_secrets)
             step("a message in the queue starts a sweep", lambda: deployment.sweep_by_message(created))
             step("a role without the policy may not ask for tokens", deployment.refuse_a_stranger)
@@ -267,6 +342,7 @@ def main():
                     journey = kind(address, provider, issuer, deployment.sweep, deployment.tokens())
                     journey.browser.verify = certificate
                     passed += journey.walk()
+                passed += worst_day(deployment, created, address, vk, issuer, certificate)
         except BaseException:
             print(aws.log.read_text()[-6000:])
             raise

@@ -85,6 +85,48 @@ class Data(Templates):
             policy = "Retain" if name in refusing else "RetainExceptOnCreate"
             self.assertEqual((resource["DeletionPolicy"], resource["UpdateReplacePolicy"]), (policy, "Retain"), name)
 
+    def test_what_an_earlier_stack_has_left_is_used_in_place_of_new_ones(self):
+        arn = "arn:aws:{}:eu-central-1:111122223333:{}"
+        left = {
+            "AdoptedConnectionsTable": "old-connections",
+            "AdoptedConnectionsStreamArn": arn.format("dynamodb", "table/old-connections/stream/1"),
+            "AdoptedSessionsTable": "old-sessions",
+            "AdoptedSecretsKeyArn": arn.format("kms", "key/1"),
+            "AdoptedTokenKeysArn": arn.format("secretsmanager", "secret:keys"),
+            "AdoptedVkClientSecretArn": arn.format("secretsmanager", "secret:vk"),
+            "AdoptedVkServiceTokenArn": arn.format("secretsmanager", "secret:service"),
+            "AdoptedEvotorClientSecretArn": arn.format("secretsmanager", "secret:evotor"),
+        }
+        stack = deployed(**EVOTOR, **left)
+        irreplaceable = ["AWS::DynamoDB::Table", "AWS::SecretsManager::Secret"]
+        for kind in irreplaceable:
+            self.assertEqual(of_type(stack.everything(), kind), {})
+        self.assertEqual(of_type(stack.everything(), "AWS::KMS::Key").keys(), {"AlarmKey"})
+        renamed = {
+            "<ConnectionsTable>": "old-connections", "<SessionsTable>": "old-sessions",
+            "<ConnectionsTable.Arn>": arn.format("dynamodb", "table/old-connections"),
+            "<SessionsTable.Arn>": arn.format("dynamodb", "table/old-sessions"),
+            "<ConnectionsTable.StreamArn>": left["AdoptedConnectionsStreamArn"],
+            "<SecretsKey.Arn>": left["AdoptedSecretsKeyArn"], "<SecretsKey>": left["AdoptedSecretsKeyArn"],
+            "<TokenKeys.Id>": left["AdoptedTokenKeysArn"], "<VkClientSecret.Id>": left["AdoptedVkClientSecretArn"],
+            "<VkServiceToken.Id>": left["AdoptedVkServiceTokenArn"], "<EvotorClientSecret.Id>": left["AdoptedEvotorClientSecretArn"],
+        }
+        # All else is as it was: the same resources, which name what was left.
+        there = {name: of for name, of in stack.everything().items() if name != "Data"}
+        new = {name: of for name, of in deployed(**EVOTOR).everything().items() if name in there}
+        text = json.dumps({**new, "outputs": deployed(**EVOTOR).outputs()})
+        for reference, value in renamed.items():
+            text = text.replace(f'"{reference}"', f'"{value}"')
+        for name, of in json.loads(text).items():
+            found = json.loads(json.dumps({**there, "outputs": stack.outputs()}))[name]
+            self.assertEqual(of, found, name)
+
+    def test_evotor_may_be_switched_on_where_there_was_none(self):
+        left = {name: "x" for name in load("template.yaml")["Parameters"] if name.startswith("Adopted")}
+        stack = deployed(**EVOTOR, **{**left, "AdoptedEvotorClientSecretArn": ""}).everything()
+        self.assertEqual(of_type(stack, "AWS::SecretsManager::Secret").keys(), {"EvotorClientSecret"})
+        self.assertEqual(stack["EvotorClientSecret"]["Properties"]["KmsKeyId"], "x")
+
     def test_keys_are_rotated(self):
         for name, key in of_type(self.resources, "AWS::KMS::Key").items():
             self.assertIs(key["EnableKeyRotation"], True, name)
@@ -675,6 +717,12 @@ class Parameters(unittest.TestCase):
             self.assertEqual(self.violated(VkFlow="vk_id", **egress), [])
             self.assertEqual(self.violated(**egress), [], "the classic flow may leave by it, too")
 
+    def test_what_was_left_is_adopted_whole(self):
+        left = {name: "x" for name in self.parameters if name.startswith("Adopted")}
+        self.assertEqual(self.violated(**left), [])
+        for name in left.keys() - {"AdoptedConnectionsTable", "AdoptedEvotorClientSecretArn"}:
+            self.assertEqual(self.violated(**{**left, name: ""}), [f"AdoptedConnectionsTable needs {name}"])
+
     def test_roots_are_given_once(self):
         for provider in Roots.CALLERS:
             file, text = f"{provider}RootsFile", f"{provider}ExtraCa"
@@ -763,6 +811,14 @@ class Observability(Templates):
             self.assertEqual(alarms[name]["Threshold"], threshold, name)
             self.assertEqual(alarms[name]["ComparisonOperator"], "GreaterThanOrEqualToThreshold", name)
 
+    def test_errors_alarm_at_one_and_are_told_once_though_they_are_seldom(self):
+        for name, alarm in self.alarms().items():
+            happens = {metric for _, metric, _ in self.metrics(alarm)}
+            if happens <= {"Errors", "Throttles"} or name in ["ConnectingFails", "AppRejectedAtConnect"]:
+                self.assertEqual((alarm["Threshold"], alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]), (1, 1, 6), name)
+        server = self.alarms()["ServerErrors"]
+        self.assertEqual((server["Threshold"], server["DatapointsToAlarm"], server["EvaluationPeriods"]), (1, 2, 3))
+
     def test_renewals_alarm_where_many_are_lost_or_refused_our_address_and_where_any_must_wait(self):
         alarms = self.alarms()
         for name, statistic, seconds, threshold in [
@@ -811,14 +867,6 @@ class Observability(Templates):
         shown = {metric[1] for metric in drawn if len(metric) > 2} | searched
         own = {metric for alarm in self.alarms().values() for metric in self.metrics(alarm)}
         self.assertLessEqual({name for namespace, name, _ in own if namespace == "EvoSync/Connections"}, shown)
-    def test_errors_alarm_at_one_and_are_told_once_though_they_are_seldom(self):
-        for name, alarm in self.alarms().items():
-            happens = {metric for _, metric, _ in self.metrics(alarm)}
-            if happens <= {"Errors", "Throttles"} or name in ["ConnectingFails", "AppRejectedAtConnect"]:
-                self.assertEqual((alarm["Threshold"], alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]), (1, 1, 6), name)
-        server = self.alarms()["ServerErrors"]
-        self.assertEqual((server["Threshold"], server["DatapointsToAlarm"], server["EvaluationPeriods"]), (1, 2, 3))
-
         self.assertLessEqual({"Renewed", "RenewalsRefused", "TokensIssued"}, shown)
 
 

@@ -53,6 +53,9 @@ class Account:
                 answer = json.dumps({"TemplateBody": self.state["stack"]["template"]})
             case ["cloudformation", "describe-stacks", *_] if "stack" in self.state:
                 answer = json.dumps({"Stacks": [self.described()]})
+            case ["cloudformation", "update-termination-protection", *options]:
+                self.state["stack"]["protected"] = "--enable-termination-protection" in options
+                answer = ""
             case ["cloudformation", "deploy", *options]:
                 self.deploy(options)
                 answer = ""
@@ -65,7 +68,13 @@ class Account:
         stack = self.state["stack"]
         parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in stack["parameters"].items()]
         tags = [{"Key": key, "Value": value} for key, value in stack["tags"].items()]
-        return {"StackStatus": "UPDATE_COMPLETE", "Parameters": parameters, "Tags": tags}
+        is_protected = stack.get("protected", False)
+        return {"StackStatus": "UPDATE_COMPLETE", "Parameters": parameters, "Tags": tags, "EnableTerminationProtection": is_protected}
+
+    def appear(self):
+        """The stack that `sam deploy` leaves, unless there is one."""
+        self.state.setdefault("stack", {"template": "CodeUri: s3://artifacts/code\n", "parameters": {}, "tags": {}})
+        self.path.write_text(json.dumps(self.state))
 
     def deploy(self, options):
         overrides = options[options.index("--parameter-overrides") + 1].removeprefix("file://")
@@ -85,11 +94,13 @@ def main():
     folder, name, words = Path(sys.argv[0]).parent, Path(sys.argv[0]).name, sys.argv[1:]
     with open(folder / "calls", "a") as log:
         log.write(json.dumps([name, *words]) + "\n")
+    if [name, *words[:1]] == ["sam", "deploy"]:
+        Account(folder).appear()
     answers = json.loads((folder / "answers").read_text())
     given = [key for key in answers if " ".join([name, *words]).startswith(key)]
     answer = answers[max(given, key=len)] if given else Account(folder).answer(words) if name == "aws" else ""
     if answer is None or isinstance(answer, dict) and "refuses" in answer:
-        print((answer or {}).get("refuses", "not known here"), file=sys.stderr)
+        print((answer or {}).get("refuses", "Stack with id x does not exist"), file=sys.stderr)
         raise SystemExit(254)
     print(answer if isinstance(answer, str) else json.dumps(answer))
 

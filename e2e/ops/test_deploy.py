@@ -18,11 +18,9 @@ sys.path.insert(1, str(ROOT / "e2e/infra"))
 from cloudformation import deployed, of_type  # noqa: E402
 
 ARN = "arn:aws:acm:eu-central-1:111122223333:certificate/0"
-MISSING = {"refuses": "An error occurred (ValidationError): Stack with id evosync-connections does not exist"}
 # A machine and an account where nothing stands in the way.
 FINE = {
     "aws sts get-caller-identity": {"Account": "111122223333", "Arn": "arn:aws:iam::111122223333:user/operator"},
-    "aws cloudformation describe-stacks": MISSING,
     "aws lambda get-account-settings": {"AccountLimit": {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 1000}},
     "aws acm describe-certificate": {"Certificate": {"Status": "ISSUED", "DomainName": "shop.example"}},
     "aws configure get region": {"refuses": ""},
@@ -184,6 +182,117 @@ class Preflight(Deploying):
     def test_what_is_built_already_needs_no_tools_to_build(self):
         self.run_deploy("--check", environment={"BUILT": "built"}, **{"rustc --version": {"refuses": ""}, "zig version": {"refuses": ""}})
         self.assertEqual(self.ran.returncode, 0, self.ran.stderr)
+
+
+class Rollback(Deploying):
+    def setUp(self):
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        stub.create(self.folder, FINE)
+
+    def deployed(self, revision, **parameters):
+        """Lets `sam deploy` leave a stack with this code, as CloudFormation then has it."""
+        account = self.account()
+        template = f"Resources:\n  PageFunction:\n    CodeUri: s3://artifacts/{revision}\n"
+        account["stack"] = {"template": template, "parameters": {"VkClientId": "7", **parameters}, "tags": {"Product": "evosync"}}
+        (self.folder / "account").write_text(json.dumps(account))
+        self.again("default")
+        self.assertEqual(self.ran.returncode, 0, self.ran.stderr)
+
+    def again(self, *arguments, typed=""):
+        return self.run_deploy(*arguments, typed=typed, keep=self.folder, environment={"BUILT": "built"})
+
+    def account(self):
+        path = self.folder / "account"
+        return json.loads(path.read_text()) if path.exists() else {"objects": {}}
+
+    def code(self):
+        return self.account()["stack"]["template"].split("artifacts/")[1].strip()
+
+    def test_the_deployment_before_comes_back_with_its_parameters_and_the_stack_keeps_its_tags(self):
+        self.deployed("one", RenewAfter="12")
+        self.deployed("two", RenewAfter="24")
+        ran = self.again("--rollback", "--no-confirm-changeset")
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        self.assertIn("RenewAfter: '24' -> '12'", ran.stdout)
+        self.assertEqual(self.code(), "one")
+        self.assertEqual(self.account()["stack"]["parameters"]["RenewAfter"], "12")
+        self.assertEqual(self.account()["stack"]["tags"], {"Product": "evosync"})
+
+    def test_it_needs_no_compiler_and_no_sam(self):
+        self.deployed("one")
+        self.deployed("two")
+        for name in ["sam", "cargo", "rustc", "zig", "git"]:
+            (self.folder / name).unlink()
+        self.assertEqual(self.again("--rollback", "--no-confirm-changeset").returncode, 0, self.ran.stderr)
+        self.assertEqual(self.code(), "one")
+
+    def test_a_second_rollback_goes_further_back_and_never_to_what_was_withdrawn(self):
+        for revision in ["one", "two", "three"]:
+            self.deployed(revision)
+        for expected in ["two", "one"]:
+            self.again("--rollback", "--no-confirm-changeset")
+            self.assertEqual(self.code(), expected)
+        self.deployed("four")
+        self.again("--rollback", "--no-confirm-changeset")
+        self.assertEqual(self.code(), "one")
+
+    def test_a_stopped_sweep_stays_stopped_and_what_was_taken_up_stays_taken_up(self):
+        self.deployed("one", SweepState="ENABLED", AdoptedConnectionsTable="")
+        self.deployed("two", SweepState="ENABLED", AdoptedConnectionsTable="old")
+        account = self.account()
+        account["stack"]["parameters"]["SweepState"] = "DISABLED"
+        (self.folder / "account").write_text(json.dumps(account))
+        self.again("--rollback", "--no-confirm-changeset")
+        parameters = self.account()["stack"]["parameters"]
+        self.assertEqual((self.code(), parameters["SweepState"], parameters["AdoptedConnectionsTable"]), ("one", "DISABLED", "old"))
+
+    def test_a_build_that_cannot_take_up_what_was_left_is_refused(self):
+        self.deployed("one")
+        self.deployed("two", AdoptedConnectionsTable="old")
+        ran = self.again("--rollback", "--no-confirm-changeset")
+        self.assertEqual((ran.returncode, self.code()), (2, "two"))
+        self.assertIn("would begin with empty tables", ran.stderr)
+
+    def test_a_person_is_asked_and_may_say_no(self):
+        self.deployed("one")
+        self.deployed("two")
+        ran = self.again("--rollback", typed="n\n")
+        self.assertEqual((ran.returncode, self.code()), (2, "two"))
+        self.assertIn("revision abc1234", ran.stdout)
+        self.again("--rollback", typed="y\n")
+        self.assertEqual(self.code(), "one")
+
+    def test_a_stack_whose_data_are_protected_is_itself_protected_and_no_other_is(self):
+        for protection in ["true", "false", "true"]:
+            self.deployed("one", DeletionProtection=protection)
+            self.assertIs(self.account()["stack"].get("protected", False), protection == "true")
+
+    def test_what_is_deployed_and_not_protected_or_kept_is_no_success(self):
+        self.deployed("one", DeletionProtection="false")
+        account = self.account()
+        account["stack"]["template"] = "CodeUri: functions/page\n"
+        (self.folder / "account").write_text(json.dumps(account))
+        self.assertEqual(self.again("default").returncode, 1)
+        self.assertIn("deployed, but", self.ran.stderr)
+
+    def test_where_nothing_came_before_nothing_is_changed(self):
+        self.deployed("one")
+        ran = self.again("--rollback", "--no-confirm-changeset")
+        self.assertEqual(ran.returncode, 2)
+        self.assertIn("no deployment before this one is kept in s3://artifacts/evosync-connections/deployments/", ran.stderr)
+
+    def test_the_same_deployment_is_kept_once(self):
+        self.deployed("one")
+        self.deployed("one")
+        self.assertEqual(len(self.account()["objects"]), 1)
+
+    def test_what_was_deployed_by_other_means_is_gone_back_from_as_well(self):
+        self.deployed("one")
+        account = self.account()
+        account["stack"]["template"] = "CodeUri: s3://artifacts/by-hand\n"
+        (self.folder / "account").write_text(json.dumps(account))
+        self.again("--rollback", "--no-confirm-changeset")
+        self.assertEqual(self.code(), "one")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,10 @@ import requests
 from moto.server import ThreadedMotoServer
 
 OPS = Path(__file__).resolve().parents[2] / "infra" / "ops"
+sys.path.insert(1, str(OPS.parents[1] / "e2e/infra"))
+
+from cloudformation import load  # noqa: E402
+
 STACK = "product"
 REGION = "eu-central-1"
 TOKEN = "sealed-token-of-this-test"
@@ -424,6 +428,47 @@ class AnnounceConnections(Account):
         documented = (OPS.parents[1] / "docs/events.md").read_text()
         for name in detail:
             self.assertIn(f"`{name}`", documented)
+
+
+class Kept(Account):
+    """What is left of a stack that was deleted by accident. moto makes no secrets by CloudFormation; the whole of it is
+    tried in e2e/deploy."""
+
+    def left(self):
+        """Resources as a stack made them, by logical id."""
+        key = self.client("kms").create_key()["KeyMetadata"]["Arn"]
+        made = {"ConnectionsTable": "connections", "SessionsTable": "sessions", "SecretsKey": key.split("/")[-1]}
+        for name in ["TokenKeys", "VkClientSecret", "VkServiceToken", "EvotorClientSecret"]:
+            made[name] = self.secrets.create_secret(Name=f"kept-{name}", KmsKeyId=key)["ARN"]
+        on = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+        self.dynamodb.update_table(TableName="connections", StreamSpecification=on)
+        return made
+
+    def taken_up(self, left):
+        command = module("kept")
+        command.boto3.setup_default_session(region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
+        os.environ["AWS_ENDPOINT_URL"] = self.endpoint
+        self.addCleanup(os.environ.pop, "AWS_ENDPOINT_URL")
+        return command.taken_up(left)
+
+    def test_what_is_left_is_named_by_the_parameters_that_take_it_up(self):
+        left, declared = self.left(), load("template.yaml")["Parameters"]
+        parameters = self.taken_up(left)
+        self.assertEqual(parameters.keys(), {name for name in declared if name.startswith("Adopted")})
+        for name, value in parameters.items():
+            self.assertRegex(value, declared[name]["AllowedPattern"], name)
+        self.assertEqual(parameters["AdoptedConnectionsTable"], "connections")
+        self.assertIn(left["SecretsKey"], parameters["AdoptedSecretsKeyArn"])
+
+    def test_without_evotor_its_secret_is_not_among_them(self):
+        left = self.left()
+        del left["EvotorClientSecret"]
+        self.assertNotIn("AdoptedEvotorClientSecretArn", self.taken_up(left))
+
+    def test_a_stack_that_was_not_deleted_has_left_nothing(self):
+        answer = self.run_command("kept", STACK)
+        self.assertEqual(answer.returncode, 1)
+        self.assertIn(f"no deleted stack {STACK} is on record", answer.stderr)
 
 
 class RestoreConnections(Account):
