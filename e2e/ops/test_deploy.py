@@ -73,6 +73,11 @@ class Preflight(Deploying):
         self.assertIn("nothing stands in the way", self.ran.stdout)
         self.assertFalse([call for call in self.called("sam") if "deploy" in call])
 
+    def test_only_building_asks_no_account(self):
+        self.assertEqual(self.run_deploy("staging", "--build", environment={"AWS_REGION": ""}).returncode, 0, self.ran.stderr)
+        self.assertIn("--arm64", self.called("cargo")[-1])
+        self.assertEqual((self.called("aws"), self.called("sam")), ([], []))
+
     def test_an_unknown_environment_is_refused(self):
         self.run_deploy("nowhere")
         self.assert_refused("samconfig.toml has no environment nowhere", "")
