@@ -717,6 +717,10 @@ class Parameters(unittest.TestCase):
             self.assertEqual(self.violated(VkFlow="vk_id", **egress), [])
             self.assertEqual(self.violated(**egress), [], "the classic flow may leave by it, too")
 
+    def test_a_budget_needs_somebody_to_tell(self):
+        self.assertEqual(self.violated(MonthlyBudget="50"), ["MonthlyBudget needs AlarmEmail"])
+        self.assertEqual(self.violated(MonthlyBudget="50", AlarmEmail="operator@example.org"), [])
+
     def test_what_was_left_is_adopted_whole(self):
         left = {name: "x" for name in self.parameters if name.startswith("Adopted")}
         self.assertEqual(self.violated(**left), [])
@@ -850,6 +854,25 @@ class Observability(Templates):
         resources = deployed(AlarmEmail="operator@example.org").everything()
         subscription = self.one("AWS::SNS::Subscription", resources)
         self.assertEqual((subscription["Protocol"], subscription["Endpoint"]), ("email", "operator@example.org"))
+
+    def test_costs_above_the_budget_are_mailed_spent_or_forecast(self):
+        self.assertEqual(of_type(self.resources, "AWS::Budgets::Budget"), {})
+        given = {"MonthlyBudget": "50", "AlarmEmail": "operator@example.org"}
+        budget = self.one("AWS::Budgets::Budget", deployed(**given).everything())
+        self.assertEqual(budget["Budget"]["BudgetLimit"], {"Amount": "50", "Unit": "USD"})
+        told = [(each["Notification"]["NotificationType"], each["Subscribers"]) for each in budget["NotificationsWithSubscribers"]]
+        operator = [{"SubscriptionType": "EMAIL", "Address": "operator@example.org"}]
+        self.assertEqual(told, [("FORECASTED", operator), ("ACTUAL", operator)])
+
+    def test_the_dashboard_measures_the_objective(self):
+        widgets = json.loads(self.one("AWS::CloudWatch::Dashboard")["DashboardBody"])["widgets"]
+        [objective] = [widget["properties"] for widget in widgets if "objective" in widget["properties"]["title"]]
+        book = (ROOT / "docs/operations.md").read_text()
+        number = re.search(r"objective ([\d.]+)", objective["title"])[1]
+        self.assertIn(f"{number} %", book)
+        [[query], *named] = objective["metrics"]
+        self.assertEqual(query["expression"], "100 * (1 - FILL(failed, 0) / requests)")
+        self.assertEqual({metric[1]: metric[-1]["id"] for metric in named}, {"Count": "requests", "5xx": "failed"})
 
     def test_the_topic_is_encrypted_with_a_key_that_cloudwatch_may_use(self):
         self.assertEqual(self.one("AWS::SNS::Topic")["KmsMasterKeyId"], "<AlarmKey>")
