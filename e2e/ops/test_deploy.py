@@ -108,6 +108,16 @@ class Preflight(Deploying):
         self.run_deploy(**{"aws sts get-caller-identity": {"refuses": "Unable to locate credentials"}})
         self.assert_refused("cannot reach the account: Unable to locate credentials", "aws configure")
 
+    def test_without_the_aws_cli_it_says_so(self):
+        for environment in [{}, {"AWS_REGION": ""}]:
+            folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+            stub.create(folder, FINE)
+            (folder / "aws").unlink()
+            self.run_deploy(keep=folder, environment=environment)
+            self.assertNotEqual(self.ran.returncode, 0)
+            self.assertIn("the AWS CLI is not installed", self.ran.stderr)
+            self.assertNotIn("Traceback", self.ran.stderr)
+
     def test_a_new_account_is_no_obstacle_unless_concurrency_is_reserved(self):
         new = {"aws lambda get-account-settings": {"AccountLimit": {"ConcurrentExecutions": 10, "UnreservedConcurrentExecutions": 10}}}
         self.assertEqual(self.run_deploy("--check", **new).returncode, 0, self.ran.stderr)

@@ -18,8 +18,7 @@ class Aws:
 
     def configured(self):
         """The region of the profile. The SAM CLI and versions of the AWS CLI heed different variables, so it is told both."""
-        command = ["aws", "configure", "get", "region", *self.profile]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or None
+        return run(["aws", "configure", "get", "region", *self.profile]).stdout.strip() or None
 
     def options(self):
         """What leads the AWS and the SAM CLI to the same account and region."""
@@ -32,7 +31,7 @@ class Aws:
 
     def run(self, *words, given=None):
         """What a call prints."""
-        ran = subprocess.run(["aws", *words, *self.options()], input=given, capture_output=True, text=True, check=False)
+        ran = run(["aws", *words, *self.options()], given)
         if ran.returncode != 0:
             said = ran.stderr.strip().splitlines() or [f"aws {words[0]} {words[1]} failed"]
             raise AwsError(said[-1])
@@ -46,6 +45,13 @@ class Aws:
             if "does not exist" in str(error):
                 return None
             raise
+
+
+def run(command, given=None):
+    try:
+        return subprocess.run(command, input=given, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise AwsError("the AWS CLI is not installed") from None
 
 
 def parameters_of(stack):

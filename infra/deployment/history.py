@@ -63,8 +63,7 @@ class History:
     def before(self):
         """The key of the deployment before the present one, and those of what is to be withdrawn."""
         keys = self.keys()
-        records = {key: self.kept(key) for key in keys}
-        present = next((key for key in keys if is_same(records[key], self.present)), None)
+        present = next((key for key in keys if is_same(self.kept(key), self.present)), None)
         older = keys[keys.index(present) + 1 :] if present else keys
         if not older:
             raise Refused(f"no deployment before this one is kept in s3://{self.bucket}/{self.stack}/deployments/")

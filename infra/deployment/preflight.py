@@ -68,7 +68,7 @@ def reach(told, aws):
     try:
         who = aws.ask("sts", "get-caller-identity")
         stack = aws.stack(told.stack)
-    except (AwsError, OSError) as error:
+    except AwsError as error:
         return None, [(f"cannot reach the account: {error}", "install the AWS CLI and sign it in: aws configure, or aws sso login")]
     state = stack["StackStatus"] if stack else "new"
     print(f"account {who['Account']}, as {who['Arn']}\nregion {aws.region}\nstack {told.stack}, {state}", flush=True)
