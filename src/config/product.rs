@@ -28,6 +28,12 @@ impl Env {
         self.parsed("SUPPORT_URL", None, expected, SupportUrl::parse).map(Some)
     }
 
+    /// `HSTS_SUBDOMAINS`: whether browsers are told to use https with the subdomains of the product's host as well. Not
+    /// unless set: the host may be one whose subdomains are others'.
+    pub fn hsts_covers_subdomains(&self) -> Result<bool, ConfigError> {
+        self.parsed("HSTS_SUBDOMAINS", Some("false"), "true or false", |text| text.parse().ok())
+    }
+
     /// `PROVIDERS`: the providers that there are, by key, separated by commas; VK unless set. Of any other there is
     /// no page, and nobody asks it about the connections it has.
     pub fn providers(&self) -> Result<Vec<Provider>, ConfigError> {

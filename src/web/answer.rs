@@ -6,7 +6,7 @@ use cookie::Cookie;
 use lambda_http::Body;
 use lambda_http::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY,
-    SET_COOKIE, STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use lambda_http::http::{Response, StatusCode};
 
@@ -17,8 +17,6 @@ use crate::texts::Language;
 /// Pages run no script and load nothing from elsewhere; forms post only to this origin.
 const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
                    base-uri 'none'; object-src 'none'; frame-ancestors 'none'";
-
-const TWO_YEARS: &str = "max-age=63072000; includeSubDomains";
 
 /// What a function answers.
 pub struct Answer {
@@ -133,7 +131,6 @@ impl Policy {
     fn apply(&self, response: &mut Response<Body>) {
         let headers = [
             (CONTENT_SECURITY_POLICY, CSP),
-            (STRICT_TRANSPORT_SECURITY, TWO_YEARS),
             (X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (X_FRAME_OPTIONS, "DENY"),
             (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),

@@ -1,6 +1,7 @@
-//! What answers need beside what their function says: the reader's language, and who helps.
+//! What answers need beside what their function says: the reader's language, who helps, and how far https reaches.
 
 use lambda_http::Request;
+use lambda_http::http::HeaderValue;
 use lambda_http::http::header::ACCEPT_LANGUAGE;
 
 use super::{CookieJar, CookieName, params};
@@ -11,17 +12,29 @@ use crate::texts::Language;
 /// How long a chosen language stays, in seconds: a year.
 const CHOSEN_FOR: i64 = 365 * 24 * 60 * 60;
 
-/// The cookies' host and the product's support.
+/// For two years.
+const HTTPS_ONLY: &str = "max-age=63072000";
+const HTTPS_ONLY_BELOW_TOO: &str = "max-age=63072000; includeSubDomains";
+
+/// The cookies' host, the product's support, and what browsers are told about https.
 #[derive(Clone, Debug)]
 pub struct Frame {
     jar: CookieJar,
     support: Option<SupportUrl>,
+    transport_security: &'static str,
 }
 
 impl Frame {
     /// Reads the configuration.
     pub fn new(env: &Env) -> Result<Self, ConfigError> {
-        Ok(Self { jar: CookieJar::new(&env.base_url()?), support: env.support_url()? })
+        let transport_security =
+            if env.hsts_covers_subdomains()? { HTTPS_ONLY_BELOW_TOO } else { HTTPS_ONLY };
+        Ok(Self { jar: CookieJar::new(&env.base_url()?), support: env.support_url()?, transport_security })
+    }
+
+    /// `Strict-Transport-Security`.
+    pub(super) fn transport_security(&self) -> HeaderValue {
+        HeaderValue::from_static(self.transport_security)
     }
 
     /// Help with what failed in the request of a correlation id.
