@@ -123,8 +123,11 @@ class Deployment:
         return function["CodeSha256"]
 
     def parameter(self, name):
+        return self.all_parameters()[name]
+
+    def all_parameters(self):
         [stack] = self.aws.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
-        return {given["ParameterKey"]: given["ParameterValue"] for given in stack["Parameters"]}[name]
+        return {given["ParameterKey"]: given["ParameterValue"] for given in stack["Parameters"]}
 
     def change_the_code(self):
         """Makes the next deployment bring other code: what follows an ELF file's end is not read."""
@@ -142,6 +145,16 @@ class Deployment:
         """The same once more changes nothing, and is no failure."""
         self.run(self.deploying(self.parameters), BUILT=str(self.built))
 
+    def stop_and_start_the_sweep(self, created):
+        """By its parameter alone: all others, and the code, stay."""
+        before = {**self.all_parameters(), "code": self.code_of_assets()}
+        for state in ["DISABLED", "ENABLED"]:
+            self.operate("sweep-state", state)
+            schedule = self.aws.client("scheduler").get_schedule(Name=created.physical["Sweep"])
+            assert schedule["State"] == state, schedule["State"]
+            now = {**self.all_parameters(), "code": self.code_of_assets()}
+            assert now == {**before, "SweepState": state}, now
+
     def is_protected(self):
         """Whether CloudFormation refuses to delete the stack."""
         try:
@@ -152,7 +165,10 @@ class Deployment:
         return False
 
     def delete_by_accident(self, created):
-        """Deletes the stack as somebody would who means it, and another stack."""
+        """Deletes the stack as somebody would who means it, and another stack. Between sweeps: the part of one that is
+        interrupted stays leased for a quarter of an hour."""
+        self.operate("sweep-state", "DISABLED")
+        self.sweep()
         self.forbid_batches(created.physical)
         stacks = self.aws.client("cloudformation")
         stacks.update_termination_protection(StackName=STACK, EnableTerminationProtection=False)
@@ -299,6 +315,7 @@ def worst_day(deployment, created, address, vk, issuer, certificate):
     """Going back, and coming back from an accident with every connection. Returns the number of steps."""
     step("infra/deploy goes back to the deployment before, code and parameters", deployment.roll_back)
     step("deploying the same again is no failure", deployment.deploy_nothing_new)
+    step("infra/ops/sweep-state stops the sweep and starts it", lambda: deployment.stop_and_start_the_sweep(created))
     merchant = Journey(address, vk, issuer, deployment.sweep, deployment.tokens())
     merchant.browser.verify = certificate
     merchant.signing_in_leads_back()
@@ -308,7 +325,7 @@ def worst_day(deployment, created, address, vk, issuer, certificate):
     step("infra/ops/kept and infra/deploy take up what is left", deployment.take_up_what_is_left)
     deployment.permit_batches(physical_ids(deployment.aws, STACK))
     step("every connection is there, and its token opens", merchant.a_sweep_finds_the_token_alive)
-    return 6
+    return 7
 
 
 def main():
