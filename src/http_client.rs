@@ -8,12 +8,13 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{ACCEPT, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{RequestBuilder, StatusCode, redirect, tls};
+use reqwest::{RequestBuilder, StatusCode, redirect};
 use url::form_urlencoded::byte_serialize;
 use zeroize::Zeroizing;
 
 use crate::domain::secret::ClientSecret;
 use crate::error_chain::Cause;
+use crate::tls;
 
 /// The largest answer read unless a client has another limit, in bytes. VK's and OpenID providers' are a few
 /// kilobytes.
@@ -21,6 +22,9 @@ const LARGEST_ANSWER: usize = 64 * 1024;
 
 /// What most answers fit into, so that reading one leaves no copies behind in memory.
 const USUAL_ANSWER: usize = 4 * 1024;
+
+/// The most connections to one host that wait for the next request. A process has a thousand descriptors.
+const MOST_IDLE: usize = 64;
 
 /// Who we are (RFC 9110, section 10.1.5). Firewalls refuse clients that do not say.
 const USER_AGENT: &str = concat!("evosync-connections/", env!("CARGO_PKG_VERSION"));
@@ -128,31 +132,18 @@ impl HttpClient {
     /// # Errors
     /// When the PEM text holds no certificate, or TLS cannot be initialised.
     pub fn new(limits: Limits, extra_ca: Option<&str>) -> Result<Self, ClientError> {
-        let mut builder = reqwest::Client::builder()
+        let builder = reqwest::Client::builder()
             .connect_timeout(limits.connect)
             .timeout(limits.total)
-            .pool_max_idle_per_host(if limits.reuse { usize::MAX } else { 0 })
+            .pool_max_idle_per_host(if limits.reuse { MOST_IDLE } else { 0 })
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
             .user_agent(USER_AGENT)
             .default_headers(HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]))
-            .tls_version_min(tls::Version::TLS_1_2);
-        if let Some(pem) = extra_ca {
-            let roots = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
-                .map_err(|_| ClientError::Certificate)?;
-            if roots.is_empty() {
-                return Err(ClientError::Certificate);
-            }
-            builder = builder.tls_certs_merge(roots);
-        }
-        Ok(Self {
-            largest_answer: limits.largest_answer,
-            client: builder.build().map_err(|_| {
-                // The certificates are parsed here.
-                if extra_ca.is_some() { ClientError::Certificate } else { ClientError::Tls }
-            })?,
-        })
+            .tls_backend_preconfigured(tls::client_config(extra_ca)?);
+        let client = builder.build().map_err(|_| ClientError::Tls)?;
+        Ok(Self { client, largest_answer: limits.largest_answer })
     }
 
     /// The client to build a request with.

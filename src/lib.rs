@@ -20,10 +20,12 @@
 //! | [`http_client`] | outbound: bounded calls to hosts outside AWS |
 //! | [`config`] | the environment, by section |
 //! | [`platform`] | clock, randomness and AWS, passed in |
+//! | [`aws`], `tls` | AWS as Lambda's variables say; whom all clients trust |
 //! | [`telemetry`] | logs, metrics and audit events |
 //! | [`params`], [`retry`], [`error_chain`] | query strings and forms; back-off; errors that can be logged |
 //! | [`texts`] | what people read, in each language |
 
+pub mod aws;
 pub mod config;
 pub mod domain;
 pub mod error_chain;
@@ -39,4 +41,5 @@ pub mod secrets;
 pub mod store;
 pub mod telemetry;
 pub mod texts;
+mod tls;
 pub mod web;

@@ -4,12 +4,12 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_types::SdkConfig;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
+use crate::aws::sdk_config;
+use crate::config::Env;
 use crate::error_chain::chain;
 
 /// Everything outside a function that its behaviour depends on, apart from the environment.
@@ -24,22 +24,9 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// The platform of a deployed function. Reads the SDK's own environment variables
-    /// (`AWS_REGION`, `AWS_ENDPOINT_URL`, …).
-    ///
-    /// The time-outs leave a function room to answer: API Gateway gives up after 30 seconds.
-    pub async fn of_lambda() -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(1))
-            .operation_attempt_timeout(Duration::from_secs(2))
-            .operation_timeout(Duration::from_secs(5))
-            .build();
-        let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(50));
-        let aws = aws_config::defaults(BehaviorVersion::latest())
-            .timeout_config(timeouts)
-            .retry_config(retries)
-            .load()
-            .await;
+    /// The platform of a deployed function, with AWS as the environment says.
+    pub fn of_lambda() -> Self {
+        let aws = sdk_config(Env::of_process());
         Self { clock: Clock::system(), entropy: Entropy::system(), aws }
     }
 }

@@ -28,12 +28,8 @@ pub(super) struct BatchRead {
 
 impl BatchRead {
     /// Reads for an operation, which errors name.
-    pub(super) fn new(platform: &Platform, operation: &'static str) -> Self {
-        Self {
-            client: Client::new(&platform.aws),
-            retry: Retry::new(platform, UNPROCESSED_POLICY),
-            operation,
-        }
+    pub(super) fn new(platform: &Platform, client: Client, operation: &'static str) -> Self {
+        Self { client, retry: Retry::new(platform, UNPROCESSED_POLICY), operation }
     }
 
     /// Reads all keys, asking again for those that DynamoDB returns unprocessed.

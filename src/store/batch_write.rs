@@ -34,8 +34,8 @@ pub(super) struct BatchWrite {
 }
 
 impl BatchWrite {
-    pub(super) fn new(platform: &Platform) -> Self {
-        Self { client: Client::new(&platform.aws), retry: Retry::new(platform, RACE_POLICY) }
+    pub(super) fn new(platform: &Platform, client: Client) -> Self {
+        Self { client, retry: Retry::new(platform, RACE_POLICY) }
     }
 
     /// Writes at most 25 statements about different rows. The outcomes come in the same order.

@@ -123,11 +123,12 @@ enum Write {
 impl CallbackStore {
     /// The store of the configured tables.
     pub fn new(platform: &Platform, env: &Env) -> Result<Self, ConfigError> {
+        let client = Client::new(&platform.aws);
         Ok(Self {
-            transactions: Transactions::new(platform),
-            batch: BatchRead::new(platform, "read connection"),
+            transactions: Transactions::new(platform, client.clone()),
+            batch: BatchRead::new(platform, client.clone(), "read connection"),
             retry: Retry::new(platform, RACE_POLICY),
-            client: Client::new(&platform.aws),
+            client,
             clock: platform.clock.clone(),
             connections_table: env.connections_table()?,
             sessions_table: env.sessions_table()?,

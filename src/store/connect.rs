@@ -1,5 +1,6 @@
 //! Starting to connect: the session checked and the attempt written, in one transaction.
 
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, Update};
 use jiff::Timestamp;
@@ -53,7 +54,7 @@ impl ConnectStore {
     /// The store of the configured table.
     pub fn new(platform: &Platform, env: &Env) -> Result<Self, ConfigError> {
         Ok(Self {
-            transactions: Transactions::new(platform),
+            transactions: Transactions::new(platform, Client::new(&platform.aws)),
             clock: platform.clock.clone(),
             table: env.sessions_table()?,
             limits: env.session_limits()?,

@@ -49,9 +49,10 @@ enum Write {
 impl DisconnectStore {
     /// The store of the configured tables.
     pub fn new(platform: &Platform, env: &Env) -> Result<Self, ConfigError> {
+        let client = Client::new(&platform.aws);
         Ok(Self {
-            client: Client::new(&platform.aws),
-            transactions: Transactions::new(platform),
+            transactions: Transactions::new(platform, client.clone()),
+            client,
             clock: platform.clock.clone(),
             entropy: platform.entropy.clone(),
             connections_table: env.connections_table()?,

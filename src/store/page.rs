@@ -35,10 +35,11 @@ pub struct SignedIn {
 impl PageStore {
     /// The view of the configured tables.
     pub fn new(platform: &Platform, env: &Env) -> Result<Self, ConfigError> {
+        let client = Client::new(&platform.aws);
         Ok(Self {
-            client: Client::new(&platform.aws),
+            batch: BatchRead::new(platform, client.clone(), "read page"),
+            client,
             clock: platform.clock.clone(),
-            batch: BatchRead::new(platform, "read page"),
             connections_table: env.connections_table()?,
             sessions_table: env.sessions_table()?,
             limits: env.session_limits()?,

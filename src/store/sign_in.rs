@@ -97,10 +97,11 @@ enum Write {
 impl SignInStore {
     /// Sign-ins in the configured table.
     pub fn new(platform: &Platform, env: &Env) -> Result<Self, ConfigError> {
+        let client = Client::new(&platform.aws);
         Ok(Self {
-            transactions: Transactions::new(platform),
+            transactions: Transactions::new(platform, client.clone()),
             retry: Retry::new(platform, RACE_POLICY),
-            client: Client::new(&platform.aws),
+            client,
             clock: platform.clock.clone(),
             table: env.sessions_table()?,
             limits: env.session_limits()?,

@@ -67,8 +67,8 @@ impl<P: Copy> Outcome<P> {
 }
 
 impl Transactions {
-    pub(super) fn new(platform: &Platform) -> Self {
-        Self { client: Client::new(&platform.aws), retry: Retry::new(platform, RACE_POLICY) }
+    pub(super) fn new(platform: &Platform, client: Client) -> Self {
+        Self { client, retry: Retry::new(platform, RACE_POLICY) }
     }
 
     /// Writes all parts or none. Two tabs of one browser race for the session's row, so a conflict is

@@ -51,7 +51,7 @@ pub trait Boot: WebFunction + Sized {
 /// Boots a function in Lambda and runs it until the environment ends: the whole `main` of its
 /// binary.
 pub fn main<F: Boot>() -> Result<(), Error> {
-    in_lambda(async |env| F::boot(env, &Platform::of_lambda().await, &Registered).await)
+    in_lambda(async |env| F::boot(env, &Platform::of_lambda(), &Registered).await)
 }
 
 /// Runs a function in Lambda that needs nothing to boot, so that its binary holds no AWS client.

@@ -11,7 +11,7 @@ use serde_json::Value;
 async fn main() -> Result<(), lambda_runtime::Error> {
     let env = Env::of_process();
     telemetry::init(&env);
-    let booted = Function::boot(&env, &Platform::of_lambda().await);
+    let booted = Function::boot(&env, &Platform::of_lambda());
     let function = &booted.inspect_err(telemetry::cannot_boot)?;
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async move {
         Ok::<_, lambda_runtime::Error>(function.handle(&event.payload).await)

@@ -17,10 +17,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
+use aws_types::SdkConfig;
 use axum::Router;
 use axum::routing::post;
 use dynoxide::Database;
@@ -122,6 +122,7 @@ impl Aws {
         let short = std::time::Duration::from_millis(1);
         SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
+            .http_client(evosync_connections::aws::http_client())
             .region(Region::from_static("local"))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .endpoint_url(self.url())

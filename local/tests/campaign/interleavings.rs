@@ -219,7 +219,7 @@ fn platform(world: &World) -> Platform {
     Platform {
         clock: Clock::new(Frozen),
         entropy: world.random.entropy(),
-        aws: aws_config::SdkConfig::builder().build(),
+        aws: aws_types::SdkConfig::builder().build(),
     }
 }
 

@@ -242,7 +242,7 @@ impl World {
         let platform = Platform {
             clock: clock.clone(),
             entropy: random.entropy(),
-            aws: aws_config::SdkConfig::builder().build(),
+            aws: aws_types::SdkConfig::builder().build(),
         };
         let bounds = Sweep {
             concurrency: NonZeroU32::new(CONCURRENCY.try_into().unwrap()).unwrap(),

@@ -27,9 +27,10 @@ pub struct DynamoSweepStore {
 impl DynamoSweepStore {
     /// The store of the configured tables.
     pub fn new(platform: &Platform, env: &Env) -> Result<Self, ConfigError> {
+        let client = Client::new(&platform.aws);
         Ok(Self {
-            client: Client::new(&platform.aws),
-            writes: BatchWrite::new(platform),
+            writes: BatchWrite::new(platform, client.clone()),
+            client,
             connections: env.connections_table()?,
             sessions: env.sessions_table()?,
             platform: platform.clone(),
