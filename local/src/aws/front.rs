@@ -80,7 +80,7 @@ pub(super) async fn invoke(
 
 /// Hands a call on to the endpoint of another service.
 #[expect(clippy::disallowed_methods, reason = "a hop within this machine")]
-pub async fn forward(
+async fn forward(
     http: &reqwest::Client,
     url: &str,
     headers: &HeaderMap,
@@ -108,7 +108,7 @@ fn unprocessed(request: &[u8]) -> Response<Body> {
 }
 
 /// An answer in AWS's JSON protocol.
-pub fn answer(status: StatusCode, json: &str) -> Response<Body> {
+pub(super) fn answer(status: StatusCode, json: &str) -> Response<Body> {
     let mut response = Response::new(Body::from(json.to_owned()));
     *response.status_mut() = status;
     let media_type = axum::http::HeaderValue::from_static("application/x-amz-json-1.1");

@@ -36,7 +36,6 @@ use crate::net::{Server, listen};
 pub use calls::Calls;
 use event_bus::EventBus;
 use front::{Front, dispatch, invoke};
-pub use front::{answer, forward};
 use lambda::Lambda;
 use secrets_manager::SecretsManager;
 pub use stream::ChangeStream;
