@@ -64,8 +64,8 @@ fn in_lambda<F: WebFunction>(boot: impl AsyncFnOnce(&Env) -> Result<F, ConfigErr
     let env = Env::of_process();
     telemetry::init(&env);
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let frame = Frame::new(&env).inspect_err(telemetry::cannot_boot)?;
         let function = boot(&env).await.inspect_err(telemetry::cannot_boot)?;
+        let frame = Frame::new(&env).inspect_err(telemetry::cannot_boot)?;
         lambda_http::lambda_runtime::run(service(function, frame)).await
     })
 }
