@@ -18,7 +18,7 @@ use reqwest::redirect;
 use super::CONNECT_WITHIN;
 use crate::tls;
 
-/// An HTTP client for AWS clients, with a pool of connections of its own. They wait [`CONNECT_WITHIN`] for a
+/// An HTTP client for AWS clients, with a pool of connections of its own. They wait a second for a
 /// connection, whatever their settings say; other time-outs are theirs.
 pub fn http_client() -> SharedHttpClient {
     let connector = SharedHttpConnector::new(Connector::new());
