@@ -116,7 +116,8 @@ def check_web(name, answer, issuer):
 def check_panic(emulator, logs):
     """A panic returns a page and counts a failure. Its message is in no log, even at level TRACE."""
     canary = "canary-of-the-"
-    variables = {**CREDENTIALS, "PATH": os.environ["PATH"], "AWS_LAMBDA_LOG_LEVEL": "TRACE", "RUST_LOG": "trace"}
+    levels = {"AWS_LAMBDA_LOG_LEVEL": "TRACE", "RUST_LOG": "trace"}
+    variables = {**CREDENTIALS, "PATH": os.environ["PATH"], "BASE_URL": PRODUCT, **levels}
     event = request("GET /vk")
     event["rawQueryString"] = f"code={canary}query"
     event["cookies"] = [f"session={canary}cookie"]
