@@ -210,20 +210,29 @@ describe("states", () => {
     }
   });
 
+  // What of Lighthouse's audits falls short at an address, if anything does.
+  async function shortcomings(path) {
+    const categories = ["performance", "accessibility", "best-practices"];
+    const { lhr } = await lighthouse(`${stack.product}${path}`, {
+      port: browser.port,
+      logLevel: "error",
+      onlyCategories: categories,
+      disableStorageReset: true,
+    });
+    const short = categories.filter((category) => !(lhr.categories[category].score >= 0.99));
+    const audits = Object.values(lhr.audits).filter(({ score }) => score !== null && score < 0.9);
+    return short.length === 0 ? [] : [path, ...short, ...audits.map(({ id }) => id)];
+  }
+
   test("Lighthouse finds nothing to better", async () => {
     for (const path of ["/connections", "/vk", "/evotor"]) {
-      const categories = ["performance", "accessibility", "best-practices"];
-      const { lhr } = await lighthouse(`${stack.product}${path}`, {
-        port: browser.port,
-        logLevel: "error",
-        onlyCategories: categories,
-        disableStorageReset: true,
-      });
-      for (const category of categories) {
-        const { score } = lhr.categories[category];
-        const lost = Object.values(lhr.audits).filter((audit) => audit.score !== null && audit.score < 0.9);
-        assert.ok(score >= 0.99, `${path}: ${category} ${score}: ${lost.map((audit) => audit.id)}`);
+      // It measures times too, and a machine may be busy, or show no frame at all.
+      let found;
+      for (let tries = 0; tries < 3; tries++) {
+        found = await shortcomings(path);
+        if (found.length === 0) break;
       }
+      assert.deepEqual(found, []);
     }
   });
 
