@@ -8,7 +8,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{ACCEPT, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{RequestBuilder, StatusCode, redirect};
+use reqwest::{ClientBuilder, RequestBuilder, StatusCode, redirect};
 use url::form_urlencoded::byte_serialize;
 use zeroize::Zeroizing;
 
@@ -132,16 +132,12 @@ impl HttpClient {
     /// # Errors
     /// When the PEM text holds no certificate, or TLS cannot be initialised.
     pub fn new(limits: Limits, extra_ca: Option<&str>) -> Result<Self, ClientError> {
-        let builder = reqwest::Client::builder()
+        let builder = builder(extra_ca)?
             .connect_timeout(limits.connect)
             .timeout(limits.total)
             .pool_max_idle_per_host(if limits.reuse { MOST_IDLE } else { 0 })
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
             .user_agent(USER_AGENT)
-            .default_headers(HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]))
-            .tls_backend_preconfigured(tls::client_config(extra_ca)?);
+            .default_headers(HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]));
         let client = builder.build().map_err(|_| ClientError::Tls)?;
         Ok(Self { client, largest_answer: limits.largest_answer })
     }
@@ -165,6 +161,16 @@ impl HttpClient {
         }
         Ok(HttpAnswer { status, headers, body })
     }
+}
+
+/// What all clients begin with, those of AWS too: nothing is followed elsewhere, and nothing is sent twice unless the
+/// caller does it.
+pub(crate) fn builder(extra_ca: Option<&str>) -> Result<ClientBuilder, ClientError> {
+    Ok(reqwest::Client::builder()
+        .redirect(redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .tls_backend_preconfigured(tls::client_config(extra_ca)?))
 }
 
 /// The value of `Authorization` by which an application proves itself (RFC 6749, section 2.3.1): both parts are

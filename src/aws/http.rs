@@ -13,10 +13,9 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::HttpError;
 use aws_smithy_types::body::SdkBody;
 use hyper::Response;
-use reqwest::redirect;
 
 use super::CONNECT_WITHIN;
-use crate::tls;
+use crate::http_client;
 
 /// An HTTP client for AWS clients, with a pool of connections of its own. They wait a second for a
 /// connection, whatever their settings say; other time-outs are theirs.
@@ -33,17 +32,8 @@ struct Connector {
 
 impl Connector {
     fn new() -> Self {
-        let client = tls::client_config(None).ok().and_then(|tls| {
-            reqwest::Client::builder()
-                .connect_timeout(CONNECT_WITHIN)
-                .redirect(redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .referer(false)
-                .tls_backend_preconfigured(tls)
-                .build()
-                .ok()
-        });
-        Self { client }
+        let builder = http_client::builder(None).ok();
+        Self { client: builder.and_then(|builder| builder.connect_timeout(CONNECT_WITHIN).build().ok()) }
     }
 }
 

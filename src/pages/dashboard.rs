@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::badge::Badge;
 use super::done::Told;
 use super::texts::texts;
-use super::{DisplayTime, JustDone, Page, Person, View};
+use super::{DisplayTime, Page, Person, View};
 use crate::domain::{Connection, Health, Provider};
 use crate::providers::{PerProvider, Spoken, Words};
 use crate::texts::Catalogue;
@@ -61,24 +61,12 @@ impl Dashboard {
         let connection = |provider| connections.iter().find(|connection| connection.provider == provider);
         let spoken = words.map(|_, words| words.spoken(view.language));
         let entries = spoken.iter().map(|(key, words)| Entry::new(key, *words, connection(key), view));
-        Self { person, told: None, needed: needed(&spoken, connection, view), entries: entries.collect() }
-    }
-
-    /// The same page, which tells what the person has just done.
-    #[must_use]
-    pub fn telling(
-        self,
-        just_done: Option<&JustDone>,
-        words: &PerProvider<&'static Words>,
-        connections: &[Connection],
-        view: &View,
-    ) -> Self {
-        let told = just_done.and_then(|just_done| {
-            let connection = connections.iter().find(|connection| connection.provider == just_done.provider);
-            let words = words.get(just_done.provider)?.spoken(view.language);
-            just_done.told(words, connection, self.needed.is_some())
+        let needed = needed(&spoken, connection, view);
+        let told = view.just_done.as_ref().and_then(|just_done| {
+            let provider = just_done.provider;
+            just_done.told(*spoken.get(provider)?, connection(provider), needed.is_some())
         });
-        Self { told, ..self }
+        Self { person, told, needed, entries: entries.collect() }
     }
 }
 

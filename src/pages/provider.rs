@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::badge::Badge;
 use super::done::Told;
 use super::texts::texts;
-use super::{DisplayTime, Help, JustDone, Page, Person, View};
+use super::{DisplayTime, Help, Page, Person, View};
 use crate::domain::{Connection, ErrorCode, Health, Provider};
 use crate::providers::{Message, Spoken};
 
@@ -94,28 +94,17 @@ impl ProviderPage {
         connection: Option<&Connection>,
         view: &View,
     ) -> Self {
+        let here = view.just_done.as_ref().filter(|just_done| just_done.provider == provider);
         Self {
             person,
             key: provider.key(),
             words: ProviderWords::new(words),
-            told: None,
+            told: here.and_then(|just_done| just_done.told(words, connection, false)),
             error: None,
             kept: connection.and_then(|connection| kept(connection.health(view.now, view.cadence))),
             connection: connection.map(|connection| Connected::new(words, connection, view)),
             help: view.help.clone(),
         }
-    }
-
-    /// The same page, which tells what the person has just done here.
-    #[must_use]
-    pub fn telling(
-        self,
-        just_done: Option<&JustDone>,
-        words: Spoken<'_>,
-        connection: Option<&Connection>,
-    ) -> Self {
-        let here = just_done.filter(|just_done| just_done.provider.key() == self.key);
-        Self { told: here.and_then(|just_done| just_done.told(words, connection, false)), ..self }
     }
 
     /// The same page with the words of an error code, as the address gave it. A code outside the
@@ -136,7 +125,8 @@ impl ProviderPage {
             connection.trouble.take_if(|trouble| trouble.title == message.title);
         }
         let is_choice = known == Some(ErrorCode::AccessDenied);
-        Self { error: Some(Error { code: known.map(ErrorCode::code), is_choice, message }), ..self }
+        let error = Some(Error { code: known.map(ErrorCode::code), is_choice, message });
+        Self { error, told: None, ..self }
     }
 }
 
@@ -235,6 +225,7 @@ pub(super) mod tests {
             },
             language: Language::Russian,
             help: Help::new(None, "req-1"),
+            just_done: None,
         }
     }
 

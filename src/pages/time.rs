@@ -4,8 +4,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::Help;
 use super::texts::texts;
+use super::{Help, JustDone};
 use crate::domain::Cadence;
 use crate::texts::Language;
 
@@ -22,6 +22,8 @@ pub struct View {
     pub language: Language,
     /// Who helps with what the person cannot mend.
     pub help: Help,
+    /// What the person has just done, if the page is to tell it.
+    pub just_done: Option<JustDone>,
 }
 
 /// An instant for people and for machines.

@@ -3,15 +3,16 @@
 use std::error::Error;
 
 use cookie::Cookie;
-use lambda_http::Body;
 use lambda_http::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY,
-    SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    SET_COOKIE, STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use lambda_http::http::{Response, StatusCode};
+use lambda_http::{Body, Request};
 
+use super::Frame;
 use crate::error_chain::chain;
-use crate::pages::{self, Help, Page, Problem};
+use crate::pages::{self, Page, Problem};
 use crate::texts::Language;
 
 /// Pages run no script and load nothing from elsewhere; forms post only to this origin.
@@ -84,16 +85,27 @@ impl Answer {
     }
 
     /// The response for API Gateway. Pages that report a problem are rendered here, in the reader's language.
-    pub(super) fn into_response(self, help: &Help, language: Language) -> Response<Body> {
+    pub(super) fn into_response(
+        self,
+        frame: &Frame,
+        request: &Request,
+        correlation_id: &str,
+    ) -> Response<Body> {
         let mut response = Response::new(Body::Empty);
         *response.status_mut() = self.status;
-        let mut policy = Policy { referrer: "same-origin", cache: "no-store", media_type: Some(HTML) };
+        let mut policy = Policy {
+            transport_security: frame.transport_security(),
+            referrer: "same-origin",
+            cache: "no-store",
+            media_type: Some(HTML),
+        };
         match self.content {
             Content::Page(html) => *response.body_mut() = Body::Text(html),
             Content::Problem(problem) => {
                 // Sign-in's callback may end here, with a code in the address.
                 policy.referrer = "no-referrer";
-                *response.body_mut() = Body::Text(pages::problem(problem, help, language));
+                *response.body_mut() =
+                    Body::Text(pages::problem(problem, &frame.help(correlation_id), frame.language(request)));
             }
             Content::Redirect(location) => {
                 // On the way to and from a provider the address holds code and state.
@@ -122,6 +134,7 @@ impl Answer {
 const HTML: &str = "text/html; charset=utf-8";
 
 struct Policy {
+    transport_security: &'static str,
     referrer: &'static str,
     cache: &'static str,
     media_type: Option<&'static str>,
@@ -131,6 +144,7 @@ impl Policy {
     fn apply(&self, response: &mut Response<Body>) {
         let headers = [
             (CONTENT_SECURITY_POLICY, CSP),
+            (STRICT_TRANSPORT_SECURITY, self.transport_security),
             (X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (X_FRAME_OPTIONS, "DENY"),
             (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),

@@ -1,7 +1,6 @@
 //! What answers need beside what their function says: the reader's language, who helps, and how far https reaches.
 
 use lambda_http::Request;
-use lambda_http::http::HeaderValue;
 use lambda_http::http::header::ACCEPT_LANGUAGE;
 
 use super::{CookieJar, CookieName, params};
@@ -33,8 +32,13 @@ impl Frame {
     }
 
     /// `Strict-Transport-Security`.
-    pub(super) fn transport_security(&self) -> HeaderValue {
-        HeaderValue::from_static(self.transport_security)
+    pub(super) fn transport_security(&self) -> &'static str {
+        self.transport_security
+    }
+
+    /// The cookies.
+    pub fn jar(&self) -> CookieJar {
+        self.jar
     }
 
     /// Help with what failed in the request of a correlation id.

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use lambda_http::http::Response;
-use lambda_http::http::header::STRICT_TRANSPORT_SECURITY;
 use lambda_http::request::LambdaRequest;
 use lambda_http::tower::ServiceExt as _;
 use lambda_http::{Adapter, Body, Error, LambdaEvent, Request, Service, service_fn};
@@ -117,9 +116,7 @@ async fn respond<F: WebFunction>(
         };
         tracing::info!(status = answer.status().as_u16(), "answered");
         let answer = frame.choice(&request).into_iter().fold(answer, Answer::with_cookie);
-        let mut response = answer.into_response(&frame.help(&correlation_id), frame.language(&request));
-        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, frame.transport_security());
-        response
+        answer.into_response(frame, &request, &correlation_id)
     }
     .instrument(span)
     .await

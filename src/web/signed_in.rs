@@ -11,7 +11,6 @@ use crate::domain::{Cadence, Connection, Provider, ReturnTo, Session};
 use crate::pages::{JustDone, Page, Person, View};
 use crate::platform::{Clock, Platform, warm_up};
 use crate::store::PageStore;
-use crate::texts::Language;
 
 /// How long the next page may take to be asked for, in seconds.
 const TOLD_WITHIN: i64 = 60;
@@ -38,7 +37,6 @@ pub fn telling(answer: Answer, jar: &CookieJar, just_done: &JustDone) -> Answer 
 /// Loads the signed-in person of a request.
 pub struct SignedInLoader {
     store: PageStore,
-    jar: CookieJar,
     frame: Frame,
     clock: Clock,
     zone: TimeZone,
@@ -53,8 +51,6 @@ pub struct SignedInRequest {
     pub connections: Vec<Connection>,
     /// When and where the page is viewed.
     pub view: View,
-    /// What the person has just done, if the page is to tell it.
-    pub just_done: Option<JustDone>,
 }
 
 impl SignedInLoader {
@@ -62,7 +58,6 @@ impl SignedInLoader {
     pub async fn boot(env: &Env, platform: &Platform) -> Result<Self, ConfigError> {
         let loader = Self {
             store: PageStore::new(platform, env)?,
-            jar: CookieJar::new(&env.base_url()?),
             frame: Frame::new(env)?,
             clock: platform.clock.clone(),
             zone: env.display_timezone()?,
@@ -80,11 +75,12 @@ impl SignedInLoader {
         providers: &[Provider],
         return_to: ReturnTo,
     ) -> Result<Result<SignedInRequest, Answer>, Failure> {
-        let Some(credential) = self.jar.credential(request) else {
-            return Ok(Err(sign_in_first(&self.jar, return_to)));
+        let jar = self.frame.jar();
+        let Some(credential) = jar.credential(request) else {
+            return Ok(Err(sign_in_first(&jar, return_to)));
         };
         let Some(signed_in) = self.store.load(&credential, providers).await? else {
-            return Ok(Err(sign_in_first(&self.jar, return_to)));
+            return Ok(Err(sign_in_first(&jar, return_to)));
         };
         Ok(Ok(SignedInRequest {
             person: Person::new(&signed_in.session, &credential),
@@ -95,8 +91,8 @@ impl SignedInLoader {
                 cadence: self.cadence,
                 language: self.frame.language(request),
                 help: self.frame.help(&self.reference(request)),
+                just_done: jar.get(request, CookieName::Done).and_then(|key| JustDone::from_key(&key)),
             },
-            just_done: self.jar.get(request, CookieName::Done).and_then(|key| JustDone::from_key(&key)),
         }))
     }
 
@@ -110,20 +106,15 @@ impl SignedInLoader {
     /// here, or else of this one.
     fn reference(&self, request: &Request) -> String {
         let explains = !matches!(params(request).one("error"), Ok(None));
-        let failed = self.jar.get(request, CookieName::Reference).filter(|_| explains);
+        let failed = self.frame.jar().get(request, CookieName::Reference).filter(|_| explains);
         failed.filter(|id| is_correlation_id(id)).unwrap_or_else(|| correlation_id(request))
     }
 
     /// The answer with a page that tells what the person has just done, if anything; once.
-    pub fn answer<P: Page>(
-        &self,
-        page: &P,
-        language: Language,
-        just_done: Option<&JustDone>,
-    ) -> Result<Answer, Failure> {
-        let answer = Answer::page(page, language)?;
-        Ok(match just_done {
-            Some(_) => answer.with_cookie(self.jar.clear(CookieName::Done)),
+    pub fn answer<P: Page>(&self, page: &P, view: &View) -> Result<Answer, Failure> {
+        let answer = Answer::page(page, view.language)?;
+        Ok(match view.just_done {
+            Some(_) => answer.with_cookie(self.frame.jar().clear(CookieName::Done)),
             None => answer,
         })
     }

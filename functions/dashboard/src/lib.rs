@@ -39,13 +39,6 @@ impl WebFunction for Function {
             Err(sign_in) => return Ok(sign_in),
         };
         let (connections, view) = (&signed_in.connections, &signed_in.view);
-        let just_done = signed_in.just_done.as_ref();
-        let page = Dashboard::new(signed_in.person, &self.words, connections, view).telling(
-            just_done,
-            &self.words,
-            connections,
-            view,
-        );
-        self.signed_in.answer(&page, view.language, just_done)
+        self.signed_in.answer(&Dashboard::new(signed_in.person, &self.words, connections, view), view)
     }
 }

@@ -125,12 +125,12 @@ impl Boot for Function {
         platform: &Platform,
         _registry: &(impl Registry + ?Sized),
     ) -> Result<Self, ConfigError> {
-        let base = env.base_url()?;
+        let (base, frame) = (env.base_url()?, Frame::new(env)?);
         let function = Self {
             store: SignInStore::new(platform, env)?,
             issuer: Issuer::new(platform, env.oidc()?, base.join("/login/callback"))?,
-            jar: CookieJar::new(&base),
-            frame: Frame::new(env)?,
+            jar: frame.jar(),
+            frame,
             base,
             entropy: platform.entropy.clone(),
             retry: Retry::new(platform, UNDER_WAY_POLICY),

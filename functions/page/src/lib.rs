@@ -43,13 +43,13 @@ impl WebFunction for Function {
             Err(sign_in) => return Ok(sign_in),
         };
         let (connection, view) = (signed_in.connections.first(), &signed_in.view);
-        let (words, just_done) = (words.spoken(view.language), signed_in.just_done.as_ref());
+        let words = words.spoken(view.language);
         let page = ProviderPage::new(signed_in.person, (provider, words), connection, view);
         let page = match error {
             Some(code) => page.with_error(code, words, view),
-            None => page.telling(just_done, words, connection),
+            None => page,
         };
-        self.signed_in.answer(&page, view.language, just_done)
+        self.signed_in.answer(&page, view)
     }
 }
 
