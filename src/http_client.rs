@@ -152,7 +152,10 @@ impl HttpClient {
     pub async fn send(&self, request: RequestBuilder) -> Result<HttpAnswer, HttpError> {
         let mut response = request.send().await.map_err(|error| kind_of(&error))?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-        let mut body = Zeroizing::new(Vec::with_capacity(USUAL_ANSWER));
+        let length = response.content_length().and_then(|length| usize::try_from(length).ok());
+        // Not what a peer claims, before it has said it.
+        let room = length.unwrap_or(USUAL_ANSWER).min(USUAL_ANSWER);
+        let mut body = Zeroizing::new(Vec::with_capacity(room));
         while let Some(chunk) = response.chunk().await.map_err(|error| kind_of(&error))? {
             if body.len() + chunk.len() > self.largest_answer {
                 return Err(HttpError::TooLarge);

@@ -73,7 +73,7 @@ impl Function {
             "health-check" => health_check::Function::boot(env, platform, registry).await.map(of_sweep),
             "login" => web::<login::Function>(env, platform, registry).await,
             "page" => web::<page::Function>(env, platform, registry).await,
-            "revoke" => revoke::Function::boot(env, platform, registry).map(of_revoke),
+            "revoke" => revoke::Function::boot(env, platform, registry).await.map(of_revoke),
             "token" => token::Function::boot(env, platform, registry).await.map(of_token),
             name => return Err(BootError::Unknown(name.to_owned())),
         };

@@ -63,6 +63,14 @@ pub fn is_private(address: &str) -> bool {
     })
 }
 
+/// The address of a path beneath another address.
+pub fn below(url: &Url, path: &str) -> Url {
+    let mut url = url.clone();
+    let joined = format!("{}/{path}", url.path().trim_end_matches('/'));
+    url.set_path(&joined);
+    url
+}
+
 /// A private address without credentials, query or fragment.
 pub(super) fn parse_url(value: &str) -> Option<Url> {
     let url = Url::parse(value).ok().filter(|_| is_private(value))?;

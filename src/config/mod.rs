@@ -18,7 +18,7 @@ mod product;
 mod sign_in;
 mod sweep;
 
-pub use address::{BaseUrl, SupportUrl, is_private};
+pub use address::{BaseUrl, SupportUrl, below, is_private};
 pub use env::{ConfigError, Env};
 pub use sign_in::Oidc;
 pub use sweep::Sweep;

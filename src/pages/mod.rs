@@ -1,6 +1,6 @@
 //! Pages: a type each, rendered into its template.
 //!
-//! Templates are embedded and parsed once. An undefined variable is an error, and every file in
+//! Templates are embedded, and parsed once at most. An undefined variable is an error, and every file in
 //! `templates/` is rendered by a test with every sample of its page. What people read is in `words/`, in each
 //! language.
 
@@ -30,6 +30,7 @@ use std::sync::LazyLock;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
+use tokio::task::yield_now;
 
 use crate::texts::Language;
 
@@ -66,27 +67,38 @@ const TEMPLATES: [(&str, &str); 14] = [
     ("parts/told.html", include_str!("../../templates/parts/told.html")),
 ];
 
+/// Parses everything for whoever names no language, so that the first request need not. What else a start waits for
+/// goes on in between.
+pub(crate) async fn prepare() {
+    let language = Language::default();
+    texts::texts(language);
+    for (name, _) in TEMPLATES {
+        // One that does not parse is reported where it is used.
+        drop(environment(language).get_template(name));
+        yield_now().await;
+    }
+}
+
 /// The templates with the texts of a language.
 fn environment(language: Language) -> &'static Environment<'static> {
-    static RUSSIAN: LazyLock<Environment<'static>> = LazyLock::new(|| parse(Language::Russian));
-    static ENGLISH: LazyLock<Environment<'static>> = LazyLock::new(|| parse(Language::English));
+    static RUSSIAN: LazyLock<Environment<'static>> = LazyLock::new(|| new_environment(Language::Russian));
+    static ENGLISH: LazyLock<Environment<'static>> = LazyLock::new(|| new_environment(Language::English));
     match language {
         Language::Russian => &RUSSIAN,
         Language::English => &ENGLISH,
     }
 }
 
-/// A template that does not parse is left out here and reported where it is used.
-fn parse(language: Language) -> Environment<'static> {
+/// Parses a template when it is first used: no function shows all pages.
+fn new_environment(language: Language) -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.add_function("asset", |name: &str| assets::path(name));
     environment.add_function("t", move |key: &str, arguments| texts::in_template(language, key, &arguments));
-    for (name, source) in TEMPLATES {
-        if let Err(error) = environment.add_template(name, source) {
-            tracing::error!(template = name, %error, "template does not parse");
-        }
-    }
+    environment.set_loader(|name| {
+        let found = TEMPLATES.iter().find(|(known, _)| *known == name);
+        Ok(found.map(|(_, source)| (*source).to_owned()))
+    });
     environment
 }
 

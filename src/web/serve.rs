@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, join};
 use lambda_http::http::Response;
 use lambda_http::request::LambdaRequest;
 use lambda_http::tower::ServiceExt as _;
@@ -17,7 +17,7 @@ use tracing::Instrument as _;
 use super::request::{correlation_id, route_key};
 use super::{Answer, Failure, Frame};
 use crate::config::{ConfigError, Env};
-use crate::pages::Problem;
+use crate::pages::{self, Problem};
 use crate::platform::Platform;
 use crate::providers::{Registered, Registry};
 use crate::telemetry;
@@ -63,7 +63,8 @@ fn in_lambda<F: WebFunction>(boot: impl AsyncFnOnce(&Env) -> Result<F, ConfigErr
     let env = Env::of_process();
     telemetry::init(&env);
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let function = boot(&env).await.inspect_err(telemetry::cannot_boot)?;
+        let (function, ()) = join!(boot(&env), pages::prepare());
+        let function = function.inspect_err(telemetry::cannot_boot)?;
         let frame = Frame::new(&env).inspect_err(telemetry::cannot_boot)?;
         lambda_http::lambda_runtime::run(service(function, frame)).await
     })

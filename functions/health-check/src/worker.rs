@@ -12,9 +12,10 @@ use evosync_connections::store::sweep::{
 };
 use evosync_connections::telemetry::METRICS;
 use futures_util::future::try_join_all;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, TryStreamExt as _, join, stream};
 use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::Context;
+use tokio::sync::mpsc;
 
 use crate::check::{Asked, Checker};
 use crate::closing::Closing;
@@ -192,28 +193,40 @@ impl<'a> Worker<'a> {
         let concurrency = self.concurrency();
         let cadence = self.function.bounds.cadence;
         let pages = &PageChecker { store: self.store, checker, run, cadence, concurrency };
-        let segment = Segment { number, of: run.segments };
+        let (segment, cursor) = (Segment { number, of: run.segments }, work.progress.cursor.clone());
         let stop = AtomicBool::new(false);
-        let mut done = self
-            .pages(segment, work.progress.cursor.clone(), &stop)
-            .map_ok(|page| async move { Ok(pages.check(page).await) })
-            .try_buffered(PAGES_AT_ONCE)
-            .boxed();
-        let outcome = self.take_pages(&mut done, run, checker, work).await;
-        // What is in flight comes to its end, whatever happened: a renewal must not be dropped.
-        stop.store(true, Ordering::Relaxed);
-        while done.next().await.is_some() {}
+        let (done, taken) = mpsc::channel(1);
+        let check = async {
+            let mut finished = self
+                .pages(segment, cursor, &stop)
+                .map_ok(|page| async move { Ok(pages.check(page).await) })
+                .try_buffered(PAGES_AT_ONCE)
+                .boxed();
+            while let Some(page) = finished.next().await {
+                // Where nobody takes pages any more, what is in flight comes to its end nevertheless: a
+                // renewal must not be dropped.
+                let _ = done.send(page).await;
+            }
+            drop(done);
+        };
+        let take = async {
+            let outcome = self.take_pages(taken, run, checker, work).await;
+            stop.store(true, Ordering::Relaxed);
+            outcome
+        };
+        // Checks go on while progress is written down.
+        let ((), outcome) = join!(check, take);
         outcome
     }
 
     async fn take_pages(
         &self,
-        pages: &mut (impl stream::Stream<Item = Result<CheckedPage, StoreError>> + Unpin),
+        mut pages: mpsc::Receiver<Result<CheckedPage, StoreError>>,
         run: &Run,
         checker: &Checker<'_>,
         work: &mut SegmentWork<'_>,
     ) -> Result<(), SweepError> {
-        while let Some(page) = pages.try_next().await? {
+        while let Some(page) = pages.recv().await.transpose()? {
             work.take(page);
             if work.partial.is_some() {
                 return Ok(());

@@ -7,7 +7,7 @@
 use evosync_connections::config::{ConfigError, Env};
 use evosync_connections::domain::TokenSet;
 use evosync_connections::error_chain::{Cause, chain};
-use evosync_connections::platform::{Clock, Platform};
+use evosync_connections::platform::{Clock, Platform, warm_up};
 use evosync_connections::providers::{PerProvider, Registry, Revoke, Revoked};
 use evosync_connections::sealing::{OpenError, RowIdentity, TokenKeySource, TokenKeys};
 use evosync_connections::secrets::SecretError;
@@ -40,19 +40,21 @@ enum Outcome {
 }
 
 impl Function {
-    /// Reads the configuration.
-    pub fn boot(
+    /// Reads the configuration and the token keys.
+    pub async fn boot(
         env: &Env,
         platform: &Platform,
         registry: &(impl Registry + ?Sized),
     ) -> Result<Self, ConfigError> {
         let providers = env.providers()?;
-        Ok(Self {
+        let function = Self {
             table: env.connections_table()?,
             keys: TokenKeySource::new(platform, env.token_keys_secret()?),
             providers: PerProvider::build(&providers, |provider| registry.revoke(provider, env, platform))?,
             clock: platform.clock.clone(),
-        })
+        };
+        warm_up(async { function.keys.keys().await.map(drop) }).await;
+        Ok(function)
     }
 
     /// Handles a batch of the stream's records at once, so that one that must wait holds up no other of its

@@ -12,7 +12,7 @@ use serde_json::Value;
 async fn main() -> Result<(), lambda_runtime::Error> {
     let env = Env::of_process();
     telemetry::init(&env);
-    let booted = Function::boot(&env, &Platform::of_lambda(), &Registered);
+    let booted = Function::boot(&env, &Platform::of_lambda(), &Registered).await;
     let function = &booted.inspect_err(telemetry::cannot_boot)?;
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async move {
         Ok::<_, lambda_runtime::Error>(function.handle(&event.payload).await)

@@ -30,6 +30,8 @@ pub(crate) struct Faults {
     pub(crate) fails_partly: u64,
     /// The longest time that a call takes.
     pub(crate) latency: Duration,
+    /// How much longer it takes to write progress down.
+    pub(crate) checkpoint: Duration,
 }
 
 #[derive(Clone)]
@@ -292,7 +294,8 @@ impl SweepStore for Memory {
         progress: &'a Progress,
         ends_lease: bool,
     ) -> Answer<'a, bool> {
-        self.call(move |tables| {
+        let longer = self.tables().faults.checkpoint;
+        let written = self.call(move |tables| {
             let row = tables.parts.entry(part_key(part)).or_default();
             if row.worker != worker {
                 return false;
@@ -300,7 +303,8 @@ impl SweepStore for Memory {
             row.progress = progress.clone();
             row.lease = row.lease.take().filter(|_| !ends_lease);
             true
-        })
+        });
+        tokio::time::sleep(longer).then(|()| written).boxed()
     }
 
     fn progress<'a>(&'a self, part: PartOf<'a>) -> Answer<'a, Option<Progress>> {

@@ -66,6 +66,7 @@ async fn schedule(seed: u64) -> Result<(), String> {
         loses: one_in(40),
         fails_partly: one_in(30),
         latency: Duration::from_millis(latency),
+        ..Faults::default()
     };
     if plan.all_dead {
         world.set_mode(Mode::AllDead);

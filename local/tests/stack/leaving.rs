@@ -255,7 +255,7 @@ async fn an_application_that_vk_does_not_know_is_refused_and_counted() {
         entropy: repeatable_entropy(),
         aws: test.stack.aws().sdk_config(),
     };
-    let function = revoke::Function::boot(&env, &platform, &Registered).unwrap();
+    let function = revoke::Function::boot(&env, &platform, &Registered).await.unwrap();
     let answer = function.handle(&json!({ "Records": [record] })).await;
     assert_eq!(answer, json!({ "batchItemFailures": [] }));
     assert_eq!(counted(), [0, 0, 1]);

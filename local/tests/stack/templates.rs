@@ -149,7 +149,7 @@ async fn boot(function: &str, env: &Env, platform: &Platform) -> Result<(), Conf
         "health-check" => health_check::Function::boot(env, platform, registry).await.map(drop),
         "login" => login::Function::boot(env, platform, registry).await.map(drop),
         "page" => page::Function::boot(env, platform, registry).await.map(drop),
-        "revoke" => revoke::Function::boot(env, platform, registry).map(drop),
+        "revoke" => revoke::Function::boot(env, platform, registry).await.map(drop),
         "token" => token::Function::boot(env, platform, registry).await.map(drop),
         name => panic!("no function {name}"),
     }

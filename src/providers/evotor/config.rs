@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use url::Url;
 
-use crate::config::{ConfigError, Env};
+use crate::config::{ConfigError, Env, below};
 
 /// Evotor's token endpoint.
 #[derive(Clone, Debug)]
@@ -20,8 +20,8 @@ pub(super) struct TokenConfig {
 /// Evotor's API.
 #[derive(Clone, Debug)]
 pub(super) struct ApiConfig {
-    /// The address that paths are appended to.
-    pub(super) api_url: Url,
+    /// The shops (`/stores` beneath `EVOTOR_API_URL`).
+    pub(super) stores_url: Url,
     /// Where tokens are put.
     pub(super) token_header: TokenHeader,
 }
@@ -87,7 +87,7 @@ impl ApiConfig {
     pub(super) fn read(env: &Env) -> Result<Self, ConfigError> {
         let expected = "authorization or x_authorization";
         Ok(Self {
-            api_url: env.url("EVOTOR_API_URL", "https://api.evotor.ru")?,
+            stores_url: below(&env.url("EVOTOR_API_URL", "https://api.evotor.ru")?, "stores"),
             token_header: env.parsed("EVOTOR_TOKEN_HEADER", Some("authorization"), expected, |header| {
                 header.parse().ok()
             })?,
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(token.token_url.as_str(), "https://oauth.evotor.ru/oauth/token");
         assert_eq!(token.issuer(), "https://oauth.evotor.ru");
         let api = ApiConfig::read(&env).unwrap();
-        assert_eq!(api.api_url.as_str(), "https://api.evotor.ru/");
+        assert_eq!(api.stores_url.as_str(), "https://api.evotor.ru/stores");
         assert_eq!(api.token_header, TokenHeader::Authorization);
         assert!(may_lose_state(&env).unwrap());
         assert_eq!(max_rps(&env).unwrap().get(), 5);

@@ -77,8 +77,7 @@ impl Api {
 
     /// The shops (`GET /stores`).
     pub(super) async fn stores(&self, token: &AccessToken) -> Result<Stores, Fault> {
-        let url = format!("{}/stores", self.config.api_url.as_str().trim_end_matches('/'));
-        let request = self.http.requests().get(url).header(ACCEPT, MEDIA_TYPE);
+        let request = self.http.requests().get(self.config.stores_url.clone()).header(ACCEPT, MEDIA_TYPE);
         let request = self.signed(request.header(CONTENT_TYPE, MEDIA_TYPE), token);
         match self.http.send(request).await {
             Ok(answer) => read(&answer, self.clock.now()),

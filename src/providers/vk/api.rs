@@ -4,6 +4,7 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use url::Url;
 
 use super::config::ApiConfig;
 use super::lenient::{Lenient, Loose};
@@ -67,7 +68,7 @@ impl Api {
 
     /// The token's owner (`users.get` without `user_ids`).
     pub(super) async fn profile(&self, token: &AccessToken) -> Result<Profile, Fault> {
-        let users: Vec<User> = self.call("users.get", token).await?;
+        let users: Vec<User> = self.call(&self.config.users_get, token).await?;
         let [user] = <[User; 1]>::try_from(users).map_err(|_| Fault::odd("not one user"))?;
         let name = |name: Option<Loose<String>>| name.and_then(Loose::value).unwrap_or_default();
         Ok(Profile {
@@ -82,14 +83,13 @@ impl Api {
 
     /// What the person granted (`account.getAppPermissions`), under the classic flow.
     pub(super) async fn scopes(&self, token: &AccessToken) -> Result<Scopes, Fault> {
-        let mask: Lenient = self.call("account.getAppPermissions", token).await?;
+        let mask: Lenient = self.call(&self.config.app_permissions, token).await?;
         let mask = mask.number().and_then(|mask| u32::try_from(mask).ok());
         mask.map(of_mask).ok_or_else(|| Fault::odd("rights that are no bit mask"))
     }
 
-    async fn call<T: DeserializeOwned>(&self, method: &str, token: &AccessToken) -> Result<T, Fault> {
-        let url = format!("{}/{method}", self.config.api_url.as_str().trim_end_matches('/'));
-        let request = self.http.requests().post(url).bearer_auth(token.secret());
+    async fn call<T: DeserializeOwned>(&self, method: &Url, token: &AccessToken) -> Result<T, Fault> {
+        let request = self.http.requests().post(method.clone()).bearer_auth(token.secret());
         let request = request.form(&[("v", &self.config.api_version)]);
         match self.http.send(request).await {
             Ok(answer) => read(&answer),

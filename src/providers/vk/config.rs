@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::config::{ConfigError, Env};
+use crate::config::{ConfigError, Env, below};
 
 /// VK's two ways of giving access.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, strum::EnumString)]
@@ -90,11 +90,13 @@ pub(super) enum TokenMethod {
     Get,
 }
 
-/// VK's API.
+/// VK's API (`VK_API_URL`, and beneath it the methods' names).
 #[derive(Clone, Debug)]
 pub(super) struct ApiConfig {
-    /// The address that method names are appended to.
-    pub(super) api_url: Url,
+    /// Whose a token is.
+    pub(super) users_get: Url,
+    /// What was granted.
+    pub(super) app_permissions: Url,
     /// The API version asked for.
     pub(super) api_version: String,
 }
@@ -116,13 +118,6 @@ pub(super) fn vk_id_authorize_url(env: &Env) -> Result<Url, ConfigError> {
 
 fn id_url(env: &Env) -> Result<Url, ConfigError> {
     env.url("VK_ID_URL", "https://id.vk.ru")
-}
-
-fn below(url: &Url, path: &str) -> Url {
-    let mut url = url.clone();
-    let joined = format!("{}/{path}", url.path().trim_end_matches('/'));
-    url.set_path(&joined);
-    url
 }
 
 impl VkIdConfig {
@@ -187,8 +182,10 @@ impl TokenConfig {
 
 impl ApiConfig {
     pub(super) fn read(env: &Env) -> Result<Self, ConfigError> {
+        let api = env.url("VK_API_URL", "https://api.vk.com/method")?;
         Ok(Self {
-            api_url: env.url("VK_API_URL", "https://api.vk.com/method")?,
+            users_get: below(&api, "users.get"),
+            app_permissions: below(&api, "account.getAppPermissions"),
             api_version: api_version(env)?,
         })
     }
@@ -228,7 +225,7 @@ mod tests {
         let token = TokenConfig::read(&env).unwrap();
         assert_eq!(token.token_url.as_str(), "https://oauth.vk.com/access_token");
         assert_eq!(token.method, TokenMethod::Post);
-        assert_eq!(ApiConfig::read(&env).unwrap().api_url.as_str(), "https://api.vk.com/method");
+        assert_eq!(ApiConfig::read(&env).unwrap().users_get.as_str(), "https://api.vk.com/method/users.get");
         assert_eq!(flow(&env).unwrap(), Flow::Classic);
         assert_eq!(vk_id_authorize_url(&env).unwrap().as_str(), "https://id.vk.ru/authorize");
     }
@@ -251,8 +248,8 @@ mod tests {
         assert_eq!(vk_id_authorize_url(&env).unwrap().as_str(), "https://id.vk.com/authorize");
         let vk_id = VkIdConfig::read(&env).unwrap();
         assert_eq!(vk_id.app.endpoint("oauth2/auth").as_str(), "https://id.vk.com/oauth2/auth");
-        let api = ApiConfig::read(&env).unwrap().api_url;
-        assert_eq!(api.as_str(), "https://partners.api.vk.ru/method");
+        let api = ApiConfig::read(&env).unwrap().users_get;
+        assert_eq!(api.as_str(), "https://partners.api.vk.ru/method/users.get");
     }
 
     #[test]
