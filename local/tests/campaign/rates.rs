@@ -28,14 +28,14 @@ fn answers_of_a_sweep(max_rps: Option<u32>, segments: u32, faults: Faults) -> Ve
 /// The time from the first to the last answer.
 fn time_of_a_sweep(max_rps: Option<u32>, segments: u32) -> Duration {
     let answers = answers_of_a_sweep(max_rps, segments, Faults::default());
-    answers[ROWS - 1] - answers[0]
+    answers[ROWS - 1].saturating_sub(answers[0])
 }
 
 #[test]
 fn checks_go_on_while_progress_is_written_down() {
     let checkpoint = Duration::from_secs(2);
     let answers = answers_of_a_sweep(Some(2), 0, Faults { checkpoint, ..Faults::default() });
-    let pause = answers.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+    let pause = answers.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).max().unwrap();
     assert!(pause < checkpoint, "{pause:?}");
 }
 
