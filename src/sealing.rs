@@ -135,12 +135,16 @@ impl TokenKeySource {
 
     /// The keys, at most five minutes old.
     pub async fn keys(&self) -> Result<TokenKeys, SecretError> {
-        TokenKeys::parse(&self.0.value().await?).map_err(|error| self.0.error(error.to_string()))
+        self.0.value(|text| self.parse(text)).await
     }
 
     /// The keys as they are now, for when a record names one that was not among them.
     pub async fn reread(&self) -> Result<TokenKeys, SecretError> {
-        TokenKeys::parse(&self.0.reread().await?).map_err(|error| self.0.error(error.to_string()))
+        self.0.reread(|text| self.parse(text)).await
+    }
+
+    fn parse(&self, text: &str) -> Result<TokenKeys, SecretError> {
+        TokenKeys::parse(text).map_err(|error| self.0.error(error.to_string()))
     }
 }
 

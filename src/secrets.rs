@@ -58,17 +58,32 @@ impl Secret {
         }
     }
 
-    /// The value, at most five minutes old.
-    pub async fn value(&self) -> Result<Zeroizing<String>, SecretError> {
+    /// What the value means, which is at most five minutes old.
+    ///
+    /// # Errors
+    /// When the value cannot be read, or means nothing; such a one is asked for again the next time, since it may be
+    /// mended by then.
+    pub async fn value<T>(
+        &self,
+        read: impl FnOnce(&str) -> Result<T, SecretError>,
+    ) -> Result<T, SecretError> {
         let cached = self.cached.lock().map_err(|_| self.error("lock poisoned"))?.clone();
         match cached {
-            Some(cached) if self.clock.now().duration_since(cached.read_at) < CACHE_FOR => Ok(cached.value),
-            _ => self.reread().await,
+            Some(cached) if self.clock.now().duration_since(cached.read_at) < CACHE_FOR => {
+                read(&cached.value)
+            }
+            _ => self.reread(read).await,
         }
     }
 
-    /// The value as it is now, for when the cached one has just been refused.
-    pub async fn reread(&self) -> Result<Zeroizing<String>, SecretError> {
+    /// What the value means as it is now, for when the cached one has just been refused.
+    ///
+    /// # Errors
+    /// As [`Secret::value`].
+    pub async fn reread<T>(
+        &self,
+        read: impl FnOnce(&str) -> Result<T, SecretError>,
+    ) -> Result<T, SecretError> {
         let read_at = self.clock.now();
         let answer = self.client.get_secret_value().secret_id(&self.id).send().await;
         let answer = answer.map_err(|error| self.caused(Cause::of_aws(&error)))?;
@@ -80,9 +95,10 @@ impl Secret {
             (None, None) => return Err(self.error("it has no value")),
         };
         let value = Zeroizing::new(bare(&Zeroizing::new(text)).to_owned());
-        *self.cached.lock().map_err(|_| self.error("lock poisoned"))? =
-            Some(Cached { value: value.clone(), read_at });
-        Ok(value)
+        let meaning = read(&value);
+        let kept = meaning.is_ok().then_some(Cached { value, read_at });
+        *self.cached.lock().map_err(|_| self.error("lock poisoned"))? = kept;
+        meaning
     }
 
     /// An error about this secret.
@@ -109,14 +125,12 @@ impl ClientSecretSource {
 
     /// The client secret, at most five minutes old.
     pub async fn value(&self) -> Result<ClientSecret, SecretError> {
-        let text = self.secret.value().await?;
-        self.parse(&text)
+        self.secret.value(|text| self.parse(text)).await
     }
 
     /// The client secret as it is now.
     pub async fn reread(&self) -> Result<ClientSecret, SecretError> {
-        let text = self.secret.reread().await?;
-        self.parse(&text)
+        self.secret.reread(|text| self.parse(text)).await
     }
 
     fn parse(&self, text: &str) -> Result<ClientSecret, SecretError> {

@@ -16,6 +16,9 @@ pub(crate) enum IssuerError {
     /// The issuer's answer does not prove who the person is.
     #[error("the issuer's answer is rejected")]
     Rejected(#[source] Cause),
+    /// The person did not want to sign in.
+    #[error("the person denied access")]
+    Denied,
 }
 
 impl IssuerError {

@@ -102,16 +102,19 @@ impl Function {
                 let question = Question::from_stored(pending.nonce, pending.pkce_verifier);
                 self.issuer.identify(&code.code, &question).await
             }
-            Outcome::Denied => Err(IssuerError::rejected("the person denied access")),
+            Outcome::Denied => Err(IssuerError::Denied),
             Outcome::Failed(error) => Err(IssuerError::named(error.clone())),
         }
     }
 
     async fn fail(&self, callback: &Callback, error: &IssuerError) -> Result<Answer, Failure> {
-        count_sign_in_failure();
+        // A change of mind is nobody's fault.
+        if !matches!(error, IssuerError::Denied) {
+            count_sign_in_failure();
+        }
         let failure = match error {
             IssuerError::Unavailable(_) | IssuerError::ClientRefused(_) => SignInFailure::Unavailable,
-            IssuerError::Rejected(_) => SignInFailure::Rejected,
+            IssuerError::Rejected(_) | IssuerError::Denied => SignInFailure::Rejected,
         };
         if let Err(error) = self.store.note_failure(&callback.attempt, failure).await {
             tracing::warn!(error = chain(&error), "cannot note the failure for replays");

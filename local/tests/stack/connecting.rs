@@ -512,6 +512,10 @@ async fn a_secret_that_is_none_is_ours_to_mend_and_named_in_the_log() {
         test.clock.advance(SignedDuration::from_mins(5));
         assert_eq!(merchant.connect(ANNA).await.path(), "/vk?error=storage", "{form}");
         assert!(logged().contains(cause), "{cause}");
+        // Whoever has just set it need not wait.
+        test.stack.aws().put_secret("local/vk-client-secret", "mended");
+        test.stack.vk().set_client_secret("mended");
+        assert_eq!(merchant.connect(ANNA).await.path(), "/connections", "after {form}");
     }
     assert!(!logged().contains("canary"));
 }

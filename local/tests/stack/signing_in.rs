@@ -5,7 +5,9 @@ use jiff::SignedDuration;
 use local::issuer::{Endpoint, Forgery};
 use serde_json::json;
 
-use crate::support::{ANNA, Browser, IVAN, LAVKA, Page, ROMASHKA, TestStack, logged, start_log, text};
+use crate::support::{
+    ANNA, Browser, IVAN, LAVKA, Page, ROMASHKA, TestStack, logged, logged_by, start_log, text,
+};
 
 #[tokio::test]
 async fn pages_send_whoever_is_not_signed_in_to_sign_in() {
@@ -455,7 +457,9 @@ async fn the_log_says_what_is_wrong_with_the_issuer() {
 
 #[tokio::test]
 async fn an_error_on_the_issuers_redirect_is_judged_by_its_name() {
+    start_log();
     let test = TestStack::start().await;
+    let counted = || logged_by("metrics").iter().filter(|line| line["fields"]["SignInFailures"] == 1).count();
     for (error, status) in [
         ("invalid_scope", 503),
         ("unauthorized_client", 503),
@@ -472,6 +476,7 @@ async fn an_error_on_the_issuers_redirect_is_judged_by_its_name() {
             assert_eq!(browser.come_from_elsewhere(&url).await.status, status, "{error}, and its repetition");
         }
     }
+    assert_eq!(counted(), 4, "whoever denies access has not failed");
 }
 
 #[tokio::test]
