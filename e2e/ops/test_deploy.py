@@ -15,7 +15,7 @@ import stub
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(1, str(ROOT / "e2e/infra"))
 
-from cloudformation import deployed, of_type  # noqa: E402
+from cloudformation import deployed, load, of_type  # noqa: E402
 
 ARN = "arn:aws:acm:eu-central-1:111122223333:certificate/0"
 # A machine and an account where nothing stands in the way.
@@ -32,6 +32,20 @@ FINE = {
 }
 
 
+# What another stack has left: the first of these needs all others.
+ADOPTED = ["AdoptedConnectionsStreamArn", "AdoptedSessionsTable", "AdoptedSecretsKeyArn", "AdoptedTokenKeysArn", "AdoptedVkClientSecretArn", "AdoptedVkServiceTokenArn"]
+# What a stack cannot do without, where no environment of samconfig.toml gives it.
+GIVEN = ["VkClientId=7", "OidcIssuer=https://issuer.example", "OidcClientId=evosync"]
+
+
+def with_what_is_needed(arguments):
+    if not arguments or {"staging", "production", "--guided"} & set(arguments):
+        return arguments
+    own = arguments[arguments.index("--parameter-overrides") + 1 :] if "--parameter-overrides" in arguments else []
+    rest = arguments[: len(arguments) - len(own) - 1] if own else arguments
+    return [*rest, "--parameter-overrides", *GIVEN, *own]
+
+
 class Deploying(unittest.TestCase):
     def run_deploy(self, *arguments, environment=None, typed="", keep=None, **answers):
         """Runs infra/deploy; `answers` take the place of FINE's."""
@@ -39,7 +53,7 @@ class Deploying(unittest.TestCase):
         if not keep:
             stub.create(self.folder, {**FINE, **answers})
         told = {"PATH": str(self.folder), "AWS_REGION": "eu-central-1", **(environment or {})}
-        command = [ROOT / "infra/deploy", *arguments]
+        command = [ROOT / "infra/deploy", *with_what_is_needed(arguments)]
         told = {name: value for name, value in told.items() if value}
         self.ran = subprocess.run(command, env=told, input=typed, capture_output=True, text=True, check=False)
         return self.ran
@@ -78,6 +92,39 @@ class Preflight(Deploying):
         self.assertIn("--arm64", self.called("cargo")[-1])
         self.assertEqual((self.called("aws"), self.called("sam")), ([], []))
 
+    def test_called_with_nothing_it_says_how_it_is_used_and_does_nothing(self):
+        ran = self.run_deploy()
+        self.assertEqual((ran.returncode, stub.calls(self.folder)), (2, []))
+        self.assertIn("infra/deploy <environment>", ran.stdout)
+
+    def test_parameters_that_do_not_go_together_are_told_before_anything_is_built(self):
+        for changes, rule in [
+            (["VkFlow=vk_id"], "VkFlow=vk_id needs Egress=nat or existing"),
+            (["OidcIssuer="], "Give OidcIssuer, or create a user pool"),
+            (["CreateUserPool=true"], "A user pool needs UserPoolDomainPrefix"),
+            (["Providers=evotor,vk"], "Providers with evotor needs EvotorClientId"),
+        ]:
+            self.run_deploy("default", "--parameter-overrides", *changes)
+            self.assert_refused(rule, "parameter_overrides of default in samconfig.toml")
+
+    def test_every_rule_of_the_template_is_judged(self):
+        sys.path.insert(1, str(ROOT / "infra/deployment"))
+        from rules import ASSERTION, COMPARISON, RULE, section
+
+        declared = load("template.yaml")["Rules"]
+        found = RULE.findall(section())
+        self.assertEqual(len(found), len(declared))
+        for (condition, assertions), rule in zip(found, declared.values()):
+            told = ASSERTION.findall(assertions)
+            self.assertEqual([" ".join(text.split()) for _, text in told], [each["AssertDescription"] for each in rule["Assertions"]])
+            for comparison in [condition, *(assertion for assertion, _ in told)]:
+                self.assertTrue(COMPARISON.fullmatch(comparison), comparison)
+
+    def test_an_old_aws_cli_is_noted(self):
+        for said, is_noted in [("aws-cli/1.46.3 Python/3.11", True), ("aws-cli/2.30.0 Python/3.13", False)]:
+            self.run_deploy("--check", **{"aws --version": said})
+            self.assertEqual("note: the AWS CLI is of version 1" in self.ran.stdout, is_noted)
+
     def test_an_unknown_environment_is_refused(self):
         self.run_deploy("nowhere")
         self.assert_refused("samconfig.toml has no environment nowhere", "")
@@ -97,15 +144,15 @@ class Preflight(Deploying):
                 self.assert_refused(f"infra/roots has no no-such.pem, which {parameter} names", "infra/roots/README.md")
 
     def test_a_region_must_be_set_and_may_be_the_profiles(self):
-        self.run_deploy(environment={"AWS_REGION": ""})
+        self.run_deploy("default", environment={"AWS_REGION": ""})
         self.assert_refused("no region is set", "export AWS_REGION")
-        self.run_deploy("--check", environment={"AWS_REGION": ""}, **{"aws configure get region": "eu-west-1"})
+        self.run_deploy("default", "--check", environment={"AWS_REGION": ""}, **{"aws configure get region": "eu-west-1"})
         self.assertIn("region eu-west-1", self.ran.stdout, self.ran.stderr)
-        self.run_deploy("--check", "--region", "eu-north-1")
+        self.run_deploy("default", "--check", "--region", "eu-north-1")
         self.assertIn("region eu-north-1", self.ran.stdout, self.ran.stderr)
 
     def test_an_account_that_cannot_be_reached_is_said_so(self):
-        self.run_deploy(**{"aws sts get-caller-identity": {"refuses": "Unable to locate credentials"}})
+        self.run_deploy("default", **{"aws sts get-caller-identity": {"refuses": "Unable to locate credentials"}})
         self.assert_refused("cannot reach the account: Unable to locate credentials", "aws configure")
 
     def test_without_the_aws_cli_it_says_so(self):
@@ -113,7 +160,7 @@ class Preflight(Deploying):
             folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
             stub.create(folder, FINE)
             (folder / "aws").unlink()
-            self.run_deploy(keep=folder, environment=environment)
+            self.run_deploy("default", keep=folder, environment=environment)
             self.assertNotEqual(self.ran.returncode, 0)
             self.assertIn("the AWS CLI is not installed", self.ran.stderr)
             self.assertNotIn("Traceback", self.ran.stderr)
@@ -164,10 +211,10 @@ class Preflight(Deploying):
             ("ROLLBACK_FAILED", "delete-stack"), ("DELETE_FAILED", "delete-stack"),
             ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback"), ("UPDATE_IN_PROGRESS", "wait"),
         ]:
-            self.run_deploy(**{"aws cloudformation describe-stacks": {"Stacks": [{"StackStatus": state}]}})
+            self.run_deploy("default", **{"aws cloudformation describe-stacks": {"Stacks": [{"StackStatus": state}]}})
             self.assert_refused(f"stack evosync-connections is in {state}", mend)
         for state in ["CREATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS"]:
-            self.run_deploy("--check", **{"aws cloudformation describe-stacks": {"Stacks": [{"StackStatus": state}]}})
+            self.run_deploy("default", "--check", **{"aws cloudformation describe-stacks": {"Stacks": [{"StackStatus": state}]}})
             self.assertEqual(self.ran.returncode, 0, self.ran.stderr)
 
     def test_functions_are_built_for_what_is_told_or_for_what_the_stack_has(self):
@@ -191,7 +238,7 @@ class Preflight(Deploying):
             ("cargo lambda --version", {"refuses": "no such command"}, "cargo-lambda is not installed", "infra/setup"),
             ("zig version", {"refuses": ""}, "zig, which links", "infra/setup"),
         ]:
-            self.run_deploy(**{words: answer})
+            self.run_deploy("default", **{words: answer})
             self.assert_refused(what, mend)
 
     def test_what_is_built_already_needs_no_tools_to_build(self):
@@ -208,7 +255,7 @@ class Rollback(Deploying):
         """Lets `sam deploy` leave a stack with this code, as CloudFormation then has it."""
         account = self.account()
         template = f"Resources:\n  PageFunction:\n    CodeUri: s3://artifacts/{revision}\n"
-        account["stack"] = {"template": template, "parameters": {"VkClientId": "7", **parameters}, "tags": {"Product": "evosync"}}
+        account["stack"] = {"template": template, "parameters": {**dict(each.split("=", 1) for each in GIVEN), **parameters}, "tags": {"Product": "evosync"}}
         (self.folder / "account").write_text(json.dumps(account))
         self.again("default")
         self.assertEqual(self.ran.returncode, 0, self.ran.stderr)
@@ -252,8 +299,8 @@ class Rollback(Deploying):
         self.assertEqual(self.code(), "one")
 
     def test_a_stopped_sweep_stays_stopped_and_what_was_taken_up_stays_taken_up(self):
-        self.deployed("one", SweepState="ENABLED", AdoptedConnectionsTable="")
-        self.deployed("two", SweepState="ENABLED", AdoptedConnectionsTable="old")
+        self.deployed("one", SweepState="ENABLED", AdoptedConnectionsTable="", **dict.fromkeys(ADOPTED, ""))
+        self.deployed("two", SweepState="ENABLED", AdoptedConnectionsTable="old", **dict.fromkeys(ADOPTED, "old"))
         account = self.account()
         account["stack"]["parameters"]["SweepState"] = "DISABLED"
         (self.folder / "account").write_text(json.dumps(account))
@@ -263,10 +310,27 @@ class Rollback(Deploying):
 
     def test_a_build_that_cannot_take_up_what_was_left_is_refused(self):
         self.deployed("one")
-        self.deployed("two", AdoptedConnectionsTable="old")
+        self.deployed("two", AdoptedConnectionsTable="old", **dict.fromkeys(ADOPTED, "old"))
         ran = self.again("--rollback", "--no-confirm-changeset")
         self.assertEqual((ran.returncode, self.code()), (2, "two"))
         self.assertIn("would begin with empty tables", ran.stderr)
+
+    def test_a_parameter_that_the_next_deployment_would_bring_back_is_told(self):
+        self.deployed("one", RenewAfter="12")
+        self.deployed("two", RenewAfter="24")
+        ran = self.again("default", "--rollback", "--no-confirm-changeset", "--parameter-overrides", "RenewAfter=24")
+        self.assertIn("the next deployment brings it back:\n  RenewAfter=24\n", ran.stdout)
+        self.assertNotIn("VkClientId", ran.stdout)
+
+    def test_a_stack_that_is_stuck_is_not_gone_back_from(self):
+        self.deployed("one")
+        self.deployed("two")
+        stack = {"StackStatus": "UPDATE_ROLLBACK_FAILED"}
+        answers = {**FINE, "aws cloudformation describe-stacks": {"Stacks": [stack]}}
+        (self.folder / "answers").write_text(json.dumps(answers))
+        ran = self.again("--rollback", "--no-confirm-changeset")
+        self.assertEqual((ran.returncode, self.code()), (2, "two"))
+        self.assertIn("continue-update-rollback", ran.stderr)
 
     def test_a_person_is_asked_and_may_say_no(self):
         self.deployed("one")

@@ -187,7 +187,7 @@ class Secrets(Account):
 
     def test_a_stack_without_evotor_has_no_secret_of_it(self):
         answer = self.run_command("evotor-secret", "set", f"{STACK}-without-evotor", typed="the-secret")
-        refused = f"stack {STACK}-without-evotor has no output EvotorClientSecretId\n"
+        refused = f"stack {STACK}-without-evotor has no secret for Evotor: is evotor among its Providers?\n"
         self.assertEqual((answer.returncode, answer.stdout, answer.stderr), (1, "", refused))
 
 
@@ -284,6 +284,16 @@ class SweepState(Account):
             [stack] = stacks.describe_stacks(StackName="running")["Stacks"]
             parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack["Parameters"]}
             self.assertEqual(parameters, {"SweepState": state, "VkClientId": "7"})
+
+    def test_a_stack_that_takes_no_change_is_named_with_what_stops_the_sweep_all_the_same(self):
+        command = module("sweep-state")
+        outputs = {"ConnectionsTable": "c", "TokenKeysSecretId": "k", "HealthCheckFunction": "health-check"}
+        stack = {"StackStatus": "UPDATE_ROLLBACK_FAILED", "Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]}
+        for name in ["outputs_of", "described"]:
+            self.addCleanup(setattr, command, name, getattr(command, name))
+        command.outputs_of, command.described = lambda _: outputs, lambda _: stack
+        with self.assertRaisesRegex(SystemExit, "put-function-concurrency --function-name health-check"):
+            command.run(STACK, "DISABLED")
 
     def test_no_other_state_is_known(self):
         self.assertEqual(self.run_command("sweep-state", STACK, "OFF").returncode, 2)
@@ -383,7 +393,7 @@ class Connection(Account):
     def test_a_missing_connection_is_an_error(self):
         answer = self.run_command("connection", STACK, 'no"body')
         self.assertEqual((answer.returncode, answer.stdout), (1, ""))
-        self.assertIn("no such connection", answer.stderr)
+        self.assertIn("no connection of no\"body at vk", answer.stderr)
 
 
 class AnnounceConnections(Account):
@@ -464,6 +474,12 @@ class Kept(Account):
         left = self.left()
         del left["EvotorClientSecret"]
         self.assertNotIn("AdoptedEvotorClientSecretArn", self.taken_up(left))
+
+    def test_what_a_stack_had_itself_taken_up_is_taken_up_once_more(self):
+        first = self.taken_up(self.left())
+        command = module("kept")
+        again = command.taken_up({**command.adopted_by({**first, "VkClientId": "7"}), "EvotorClientSecret": first["AdoptedEvotorClientSecretArn"]})
+        self.assertEqual(again, first)
 
     def test_a_stack_that_was_not_deleted_has_left_nothing(self):
         answer = self.run_command("kept", STACK)

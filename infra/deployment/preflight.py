@@ -4,6 +4,7 @@ import subprocess
 import tomllib
 
 from aws import AwsError, parameters_of
+from rules import broken
 from told import ROOT, Refused
 
 TARGETS = {"arm64": "aarch64-unknown-linux-gnu", "x86_64": "x86_64-unknown-linux-gnu"}
@@ -36,6 +37,8 @@ def preflight(told, aws, is_built):
     if not reached:
         deployed = parameters_of(stack)
         problems += [*stuck(told.stack, stack), *short_of_concurrency(told, aws, deployed), *wrong_certificate(told, aws, deployed)]
+        problems += do_not_go_together(told, deployed)
+        note_an_old_cli()
     if not is_built:
         problems += missing_tools(architecture(told, stack))
     if problems:
@@ -52,6 +55,19 @@ def unfilled(told):
     names = [name for name, value in told.parameters.items() if "TO-BE-FILLED-IN" in value]
     if names:
         yield f"samconfig.toml leaves {', '.join(names)} to be filled in for {told.environment}", "fill them in, or delete the lines you have no use for"
+
+
+def do_not_go_together(told, deployed):
+    # Whoever is asked for every parameter has not answered yet.
+    if "--guided" not in told.options:
+        for rule in broken(lambda parameter: told.effective(parameter, deployed)):
+            yield rule, f"write it into parameter_overrides of {told.environment} in samconfig.toml"
+
+
+def note_an_old_cli():
+    said = printed("aws", "--version")
+    if said and said.startswith("aws-cli/1."):
+        print("note: the AWS CLI is of version 1, and the commands of docs/operations.md are written for version 2")
 
 
 def missing_roots(told):

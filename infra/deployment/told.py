@@ -46,7 +46,8 @@ class Told:
 
     def effective(self, parameter, deployed):
         """A parameter's value after the deployment: told, or kept from the stack's, or the template's default."""
-        return self.parameters.get(parameter) or deployed.get(parameter) or default_of(parameter)
+        given = [of[parameter] for of in (self.parameters, deployed) if parameter in of]
+        return given[0] if given else default_of(parameter)
 
 
 def named(overrides):

@@ -15,17 +15,26 @@ def operate(command, *arguments):
         raise SystemExit(str(error)) from None
 
 
+def described(stack):
+    """A stack, by name or id, as CloudFormation describes it."""
+    stacks = boto3.client("cloudformation")
+    try:
+        return stacks.describe_stacks(StackName=stack)["Stacks"][0]
+    except ClientError as error:
+        if "does not exist" not in str(error):
+            raise
+        where = f"in {stacks.meta.region_name}, of the account that the AWS CLI is signed in to"
+        raise SystemExit(f"there is no stack {stack} {where}; `aws cloudformation list-stacks` shows what there is") from None
+
+
 def parameters_of(stack):
     """The parameters that a stack of this product was deployed with, by name."""
-    described = boto3.client("cloudformation").describe_stacks(StackName=stack)
-    parameters = described["Stacks"][0].get("Parameters", [])
-    return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in parameters}
+    return {given["ParameterKey"]: given["ParameterValue"] for given in described(stack).get("Parameters", [])}
 
 
 def outputs_of(stack):
     """The outputs of a stack of this product, by name."""
-    described = boto3.client("cloudformation").describe_stacks(StackName=stack)
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Stacks"][0].get("Outputs", [])}
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in described(stack).get("Outputs", [])}
     if not {"ConnectionsTable", "TokenKeysSecretId"} <= outputs.keys():
         raise SystemExit(f"stack {stack} is not a stack of this product")
     return outputs
