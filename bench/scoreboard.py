@@ -220,14 +220,17 @@ def loop(name, told, small):
 
 
 def little(table):
-    """Against a VK that takes 100 ms, and a store that takes as long or none: once, since each takes a minute."""
+    """Against a VK that takes 100 ms, and a store that takes as long or none: once, since each takes a minute. How long
+    VK took is the stub's own measure: timers are late by a millisecond."""
     seen = []
     for store in (0, 100):
         progress("a sweep against 100 ms")
         with stub(BENCH, rows=38_400, vk_latency=100, latency=store) as told:
             ran = sweep(told)
-        rate = ran["answer"]["alive"] / ran["wall_us"] * 1e6 / (64 / 0.1)
-        table.add("S9", f"sweep, store {store} ms", "64 in flight ÷ 100 ms", [rate], 0.97, False, unit="")
+        calls = sum(number for path, number in ran["requests"].items() if path.startswith("/method/"))
+        took = ran["vk_micros"] / calls
+        rate = ran["answer"]["alive"] / ran["wall_us"] / (64 / took)
+        table.add("S9", f"sweep, store {store} ms", "64 in flight ÷ VK's time", [rate], 0.97, False, unit="", note=f"VK took {took / 1e3:.1f} ms")
         seen.append(ran)
     return seen
 

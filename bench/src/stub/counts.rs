@@ -16,6 +16,8 @@ pub(super) struct Counts {
     pub(super) bytes_out: AtomicU64,
     pub(super) rows_read: AtomicU64,
     pub(super) rows_written: AtomicU64,
+    /// How long VK has taken for its answers, in microseconds.
+    pub(super) vk_micros: AtomicU64,
     /// Rows written as offline.
     pub(super) marked_offline: AtomicU64,
     flying: AtomicU64,
@@ -61,6 +63,7 @@ impl Counts {
             "bytes_out": count(&self.bytes_out),
             "rows_read": count(&self.rows_read),
             "rows_written": count(&self.rows_written),
+            "vk_micros": count(&self.vk_micros),
             "marked_offline": count(&self.marked_offline),
             "most_in_flight": count(&self.most_in_flight),
             "requests": *self.requests.lock().unwrap_or_else(PoisonError::into_inner),
