@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test that cannot go on has failed")]
 
+mod closing;
 mod conformance;
 mod families;
 mod interleavings;
