@@ -28,6 +28,10 @@ pub const ANSWER_WITHIN: Duration = Duration::from_secs(22);
 
 /// A function behind API Gateway.
 pub trait WebFunction: Send + Sync + 'static {
+    /// Whether it mostly answers with pages, so that their templates are parsed at the start. Others parse one when
+    /// something fails.
+    const SHOWS_PAGES: bool = false;
+
     /// Answers one request.
     fn answer(&self, request: &Request) -> impl Future<Output = Result<Answer, Failure>> + Send;
 
@@ -63,7 +67,12 @@ fn in_lambda<F: WebFunction>(boot: impl AsyncFnOnce(&Env) -> Result<F, ConfigErr
     let env = Env::of_process();
     telemetry::init(&env);
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let (function, ()) = join!(boot(&env), pages::prepare());
+        let prepare = async {
+            if F::SHOWS_PAGES {
+                pages::prepare().await;
+            }
+        };
+        let (function, ()) = join!(boot(&env), prepare);
         let function = function.inspect_err(telemetry::cannot_boot)?;
         let frame = Frame::new(&env).inspect_err(telemetry::cannot_boot)?;
         lambda_http::lambda_runtime::run(service(function, frame)).await

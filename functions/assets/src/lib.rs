@@ -10,6 +10,8 @@ use lambda_http::{Request, RequestExt as _};
 pub struct Function;
 
 impl WebFunction for Function {
+    const SHOWS_PAGES: bool = true;
+
     async fn answer(&self, request: &Request) -> Result<Answer, Failure> {
         let parameters = request.path_parameters_ref();
         let asset = parameters.and_then(|parameters| parameters.first("file")).and_then(assets::find);

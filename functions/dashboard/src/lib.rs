@@ -29,6 +29,8 @@ impl Boot for Function {
 }
 
 impl WebFunction for Function {
+    const SHOWS_PAGES: bool = true;
+
     async fn answer(&self, request: &Request) -> Result<Answer, Failure> {
         if path(request) == "/" {
             return Ok(Answer::see_other(ReturnTo::Connections.path()));

@@ -30,6 +30,8 @@ impl Boot for Function {
 }
 
 impl WebFunction for Function {
+    const SHOWS_PAGES: bool = true;
+
     async fn answer(&self, request: &Request) -> Result<Answer, Failure> {
         let Some((provider, words)) = self.words.of(provider(request)) else {
             return Ok(Answer::problem(Problem::NotFound));
