@@ -65,9 +65,15 @@ pub(crate) enum Checked {
     /// Its provider is not configured.
     NotCheckable,
     /// Its tokens are to be renewed, and the day's budget is spent.
-    Postponed,
+    Postponed {
+        /// Whether the provider wants another address.
+        was_elsewhere: bool,
+    },
     /// Its tokens are to be renewed, and the provider does not renew any now.
-    GivenUp,
+    GivenUp {
+        /// Whether the provider wants another address.
+        was_elsewhere: bool,
+    },
     /// It was reconnected, removed or renewed in the meantime.
     Superseded,
 }
@@ -107,6 +113,8 @@ impl Checked {
     fn after_another_address(self) -> Self {
         match self {
             Self::Answered(verdict) => Self::Answered(Verdict { was_elsewhere: true, ..verdict }),
+            Self::Postponed { .. } => Self::Postponed { was_elsewhere: true },
+            Self::GivenUp { .. } => Self::GivenUp { was_elsewhere: true },
             other => other,
         }
     }
@@ -182,6 +190,7 @@ impl Checker<'_> {
             }
             // The access token works, though not from here, so that nothing else is a verdict on it.
             Err(Checked::Answered(_)) if is_elsewhere => answer,
+            Err(checked) if is_elsewhere => checked.after_another_address(),
             Err(checked) => checked,
         }
     }

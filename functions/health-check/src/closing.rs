@@ -87,8 +87,8 @@ impl Closing<'_> {
                     settled.push((stored, verdict));
                 }
                 Checked::Superseded => summary.superseded += 1,
-                Checked::Postponed => summary.postponed += 1,
-                Checked::GivenUp => summary.unreached += 1,
+                Checked::Postponed { was_elsewhere } => summary.count_postponed(was_elsewhere),
+                Checked::GivenUp { was_elsewhere } => summary.count_given_up(was_elsewhere),
                 Checked::NotReached if self.checker.has_given_up(&stored) => summary.unreached += 1,
                 Checked::NotReached => return Ok(false),
                 Checked::NotCheckable => summary.malformed += 1,

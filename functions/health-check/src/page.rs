@@ -164,13 +164,13 @@ impl PageChecker<'_> {
                 page.summary.superseded += 1;
                 return None;
             }
-            Checked::GivenUp => {
-                page.summary.unreached += 1;
+            Checked::GivenUp { was_elsewhere } => {
+                page.summary.count_given_up(was_elsewhere);
                 self.note_waiting(&stored, page);
                 return None;
             }
-            Checked::Postponed => {
-                page.summary.postponed += 1;
+            Checked::Postponed { was_elsewhere } => {
+                page.summary.count_postponed(was_elsewhere);
                 self.note_waiting(&stored, page);
                 return None;
             }

@@ -39,7 +39,7 @@ impl<'a> Renewing<'a> {
         access_is_dead: bool,
     ) -> Result<TokenSet, Checked> {
         if self.limit.has_given_up() {
-            return Err(Checked::GivenUp);
+            return Err(Checked::GivenUp { was_elsewhere: false });
         }
         let renewer = Renewer {
             store: checker.store,
@@ -52,7 +52,11 @@ impl<'a> Renewing<'a> {
         let permit = renewer.permit(self.provider, stored, access_is_dead, per_day).await;
         let permit = permit.map_err(|denied| self.denied(denied, stored))?;
         let Some(turn) = self.limit.turn(checker.deadline).await else {
-            return Err(if self.limit.has_given_up() { Checked::GivenUp } else { Checked::NotReached });
+            return Err(if self.limit.has_given_up() {
+                Checked::GivenUp { was_elsewhere: false }
+            } else {
+                Checked::NotReached
+            });
         };
         let end = checker.platform.clock.now().saturating_add(RENEWAL_TAKES).unwrap_or(Timestamp::MAX);
         if !checker.deadline.allows(end) {
@@ -92,7 +96,7 @@ impl<'a> Renewing<'a> {
                     let provider = stored.connection.provider.key();
                     tracing::error!(provider, "the day's budget of renewals is spent");
                 }
-                Checked::Postponed
+                Checked::Postponed { was_elsewhere: false }
             }
             Denied::Store(error) => not_written(&error),
         }

@@ -142,6 +142,18 @@ impl Summary {
         }
     }
 
+    /// Counts a renewal that the budget leaves for another day, and that the provider wants another address.
+    pub(crate) fn count_postponed(&mut self, was_elsewhere: bool) {
+        self.postponed += 1;
+        self.another_address += u64::from(was_elsewhere);
+    }
+
+    /// The same, where the provider does not renew now.
+    pub(crate) fn count_given_up(&mut self, was_elsewhere: bool) {
+        self.unreached += 1;
+        self.another_address += u64::from(was_elsewhere);
+    }
+
     /// Counts what is known of a connection that is not asked about in this run.
     pub(crate) fn count_known(&mut self, stored: &StoredConnection) {
         let known = match stored.last_attempt_result.as_deref() {

@@ -244,6 +244,18 @@ async fn a_spent_budget_makes_connections_wait_and_turns_nobody_red() {
 }
 
 #[tokio::test]
+async fn a_spent_budget_hides_no_other_address() {
+    let test = TestStack::with_parameters([("VkFlow", "vk_id"), ("VkRenewalsPerDay", "1")]).await;
+    test.merchant(ROMASHKA).await.connect(ANNA).await;
+    test.merchant(crate::support::LAVKA).await.connect(crate::support::IVAN).await;
+    test.stack.vk().change_address();
+    test.clock.advance(PERIOD);
+    let summary = sweep(&test).await;
+    assert_eq!((&summary["alive"], &summary["postponed"]), (&1.into(), &1.into()));
+    assert_eq!(summary["another_address"], 2);
+}
+
+#[tokio::test]
 async fn what_the_classic_flow_granted_is_asked_about_once_a_day() {
     let (test, _) = TestStack::connected().await;
     test.stack.vk().take_calls();
