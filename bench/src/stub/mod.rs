@@ -111,14 +111,14 @@ impl Stub {
         self.counts.request(path);
         let bearer = request.headers().get("authorization").and_then(|value| value.to_str().ok());
         let is_vk = outside::is_vk(path);
-        let (asked, flight) = (Instant::now(), is_vk.then(|| self.counts.in_flight()));
+        let (asked, _flight) = (Instant::now(), is_vk.then(|| self.counts.in_flight()));
         self.wait(if is_vk { self.vk_latency } else { self.latency }).await;
         let reply = if is_vk && self.vk_down {
             Reply::of(StatusCode::SERVICE_UNAVAILABLE, &json!({}))
         } else {
             outside::answer(path, bearer, origin)
         };
-        if flight.is_some() {
+        if is_vk {
             let micros = usize::try_from(asked.elapsed().as_micros()).unwrap_or_default();
             Counts::add(&self.counts.vk_micros, micros);
         }

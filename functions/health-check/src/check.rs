@@ -183,16 +183,13 @@ impl Checker<'_> {
             Liveness::Unknown(Unknown::AnotherAddress) => true,
             _ => return answer,
         };
-        match renewing.renew(self, stored, tokens, !is_elsewhere).await {
-            Ok(tokens) => {
-                let checked = self.ask(stored, &tokens, asked).await.after(Renewed::Yes);
-                if is_elsewhere { checked.after_another_address() } else { checked }
-            }
+        let checked = match renewing.renew(self, stored, tokens, !is_elsewhere).await {
+            Ok(tokens) => self.ask(stored, &tokens, asked).await.after(Renewed::Yes),
             // The access token works, though not from here, so that nothing else is a verdict on it.
-            Err(Checked::Answered(_)) if is_elsewhere => answer,
-            Err(checked) if is_elsewhere => checked.after_another_address(),
+            Err(Checked::Answered(_)) if is_elsewhere => return answer,
             Err(checked) => checked,
-        }
+        };
+        if is_elsewhere { checked.after_another_address() } else { checked }
     }
 
     /// Asks the provider whether tokens live and, once a day, what they are granted.
